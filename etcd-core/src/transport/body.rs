@@ -1,9 +1,9 @@
 //! Bodies of requests and responses, as streams of byte slices.
 
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
@@ -70,8 +70,8 @@ impl ResponseBody {
     /// # Errors
     ///
     /// Whatever broke the exchange; a body cut short is an error, not an end.
-    pub async fn next_frame(&mut self) -> Option<Result<BodyFrame, TransportError>> {
-        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    pub fn next_frame(&mut self) -> impl Future<Output = Option<Result<BodyFrame, TransportError>>> + Send + '_ {
+        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx))
     }
 
     /// Reads to the end and returns all data as one buffer; trailers are dropped.
@@ -82,28 +82,45 @@ impl ResponseBody {
     ///
     /// Whatever broke the exchange, or [`TransportErrorKind::BodyTooLarge`] as soon as more than `limit`
     /// bytes have arrived, whatever the head announced.
-    pub async fn collect(mut self, limit: usize) -> Result<Bytes, TransportError> {
-        let mut first = Bytes::new();
-        let mut joined = BytesMut::new();
-        while let Some(frame) = self.next_frame().await {
-            let BodyFrame::Data(data) = frame? else { continue };
-            if first.len() + joined.len() + data.len() > limit {
-                return Err(TransportError::new(
-                    TransportErrorKind::BodyTooLarge,
-                    Delivery::MaybeSent,
-                ));
-            }
-            // A body that comes in one piece, as most do, is handed on without a copy.
-            if first.is_empty() && joined.is_empty() {
-                first = data;
-            } else {
-                if joined.is_empty() {
-                    joined.extend_from_slice(&std::mem::take(&mut first));
+    pub fn collect(mut self, limit: usize) -> impl Future<Output = Result<Bytes, TransportError>> + Send {
+        let mut collected = Collected::default();
+        poll_fn(move |cx| {
+            while let Some(frame) = ready!(Pin::new(&mut self).poll_next(cx)) {
+                if let BodyFrame::Data(data) = frame? {
+                    collected.push(data, limit)?;
                 }
-                joined.extend_from_slice(&data);
             }
+            Poll::Ready(Ok(std::mem::take(&mut collected).into_bytes()))
+        })
+    }
+}
+
+/// Joins pieces; a body that comes in one piece, as most do, is handed on without a copy.
+#[derive(Default)]
+struct Collected {
+    first: Bytes,
+    joined: BytesMut,
+}
+
+impl Collected {
+    fn push(&mut self, data: Bytes, limit: usize) -> Result<(), TransportError> {
+        if self.first.len() + self.joined.len() + data.len() > limit {
+            return Err(TransportError::new(
+                TransportErrorKind::BodyTooLarge,
+                Delivery::MaybeSent,
+            ));
         }
-        Ok(if joined.is_empty() { first } else { joined.freeze() })
+        if self.first.is_empty() && self.joined.is_empty() {
+            self.first = data;
+        } else {
+            self.joined.extend_from_slice(&std::mem::take(&mut self.first));
+            self.joined.extend_from_slice(&data);
+        }
+        Ok(())
+    }
+
+    fn into_bytes(self) -> Bytes {
+        if self.joined.is_empty() { self.first } else { self.joined.freeze() }
     }
 }
 

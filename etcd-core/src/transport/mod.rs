@@ -31,6 +31,10 @@ use crate::runtime::BoxFuture;
 /// 6. [`TransportError::delivery`] says [`Delivery::NotSent`] only where not one byte of this request
 ///    reached a socket: the client retries writes on the strength of it.
 ///
+/// 7. A request that carries [`LongLived`] among its extensions may wait for its head without end (a lock that
+///    somebody else holds). It must not take up a place that other requests wait for: no limit on connections
+///    or on concurrent requests applies to it.
+///
 /// No deadline appears here: the caller races the future against its own timer and drops it.
 pub trait Transport: Send + Sync + std::fmt::Debug + 'static {
     /// Sends `request` and resolves with the head of its response, the body to be read from it.
@@ -39,3 +43,11 @@ pub trait Transport: Send + Sync + std::fmt::Debug + 'static {
         request: http::Request<RequestBody>,
     ) -> BoxFuture<'_, Result<http::Response<ResponseBody>, TransportError>>;
 }
+
+/// Marks a request, in its extensions, as one whose response may take for ever; see contract 7 of
+/// [`Transport`].
+///
+/// Without the mark, as many waiting locks as the pool has connections would keep the call that releases
+/// them from ever being sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LongLived;
