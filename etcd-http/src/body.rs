@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use etcd_core::transport::{BodyFrame, Delivery, TransportError};
@@ -108,7 +108,7 @@ impl<I: Read + Write + Unpin + Send + 'static> DrivenBody<I> {
         };
         if !connection.is_idle() {
             // The end of the request may still wait to be noticed, but not for anything to arrive.
-            connection.poll_drive(&mut Context::from_waker(Waker::noop()));
+            connection.check();
         }
         if connection.is_idle() {
             place.park(connection);
@@ -120,16 +120,10 @@ impl<I: Read + Write + Unpin + Send + 'static> Stream for DrivenBody<I> {
     type Item = Result<BodyFrame, TransportError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Item> {
-        let mut driven = false;
-        loop {
-            let this = &mut *self;
-            let Some(live) = &mut this.live else {
-                return Poll::Ready(None);
-            };
-            // What arrives here comes from the driver alone, which is polled below: no waker of ours is needed.
-            let frame = Pin::new(&mut this.incoming).poll_frame(&mut Context::from_waker(Waker::noop()));
-            match frame {
-                Poll::Ready(Some(Ok(frame))) => {
+        let this = &mut *self;
+        while let Some(live) = &mut this.live {
+            match ready!(live.connection.poll_frame(&mut this.incoming, cx)) {
+                Some(Ok(frame)) => {
                     if this.incoming.is_end_stream() {
                         this.finish();
                     }
@@ -137,18 +131,14 @@ impl<I: Read + Write + Unpin + Send + 'static> Stream for DrivenBody<I> {
                         return Poll::Ready(Some(Ok(frame)));
                     }
                 }
-                Poll::Ready(Some(Err(error))) => {
+                Some(Err(error)) => {
                     this.live = None;
                     return Poll::Ready(Some(Err(failure::from_hyper(error, Delivery::MaybeSent))));
                 }
-                Poll::Ready(None) => this.finish(),
-                Poll::Pending if driven => return Poll::Pending,
-                Poll::Pending => {
-                    live.connection.poll_drive(cx);
-                    driven = true;
-                }
+                None => this.finish(),
             }
         }
+        Poll::Ready(None)
     }
 }
 

@@ -5,10 +5,12 @@ use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use etcd_core::transport::{Delivery, TransportError, TransportErrorKind};
 use http::{Request, Response};
+use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -16,6 +18,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 
 use crate::body::Outgoing;
 use crate::failure;
+use crate::turn::Turns;
 
 /// hyper's side of a connection: reads, writes, and ends when the connection does.
 pub(crate) type Driver<I> = http1::Connection<Wire<I>, Outgoing>;
@@ -26,6 +29,7 @@ pub(crate) struct Connection<I: Read + Write + Unpin + 'static> {
     /// `None` once the connection has ended; dropping it is what makes hyper give back an unsent request.
     driver: Option<Driver<I>>,
     wrote: Arc<AtomicBool>,
+    turns: Turns,
 }
 
 /// Why a request got no response.
@@ -52,6 +56,7 @@ impl<I: Read + Write + Unpin + 'static> Connection<I> {
             sender,
             driver: Some(driver),
             wrote,
+            turns: Turns::new(),
         })
     }
 
@@ -62,13 +67,16 @@ impl<I: Read + Write + Unpin + 'static> Connection<I> {
     ) -> Result<Response<Incoming>, SendFailure> {
         self.wrote.store(false, Ordering::Relaxed);
         let mut response = pin!(self.sender.try_send_request(request));
+        let (driver, turns) = (&mut self.driver, &self.turns);
         let outcome = poll_fn(|cx| {
-            drive(&mut self.driver, cx);
-            match response.as_mut().poll(cx) {
-                Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-                Poll::Pending if self.driver.is_none() => Poll::Ready(None),
-                Poll::Pending => Poll::Pending,
-            }
+            turns.take(cx, |cx| {
+                drive(driver, cx);
+                match response.as_mut().poll(cx) {
+                    Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+                    Poll::Pending if driver.is_none() => Poll::Ready(None),
+                    Poll::Pending => Poll::Pending,
+                }
+            })
         });
         match outcome.await {
             Some(outcome) => outcome.map_err(|failure| SendFailure::new(failure, &self.wrote)),
@@ -79,9 +87,31 @@ impl<I: Read + Write + Unpin + 'static> Connection<I> {
         }
     }
 
-    /// Reads and writes what can be read and written now.
-    pub(crate) fn poll_drive(&mut self, cx: &mut Context<'_>) {
-        drive(&mut self.driver, cx);
+    /// The next frame of `incoming`, the body of this connection's response.
+    pub(crate) fn poll_frame(
+        &mut self,
+        incoming: &mut Incoming,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let driver = &mut self.driver;
+        self.turns.take(cx, |cx| {
+            // What has arrived already needs no system call.
+            if let Poll::Ready(frame) = Pin::new(&mut *incoming).poll_frame(cx) {
+                return Poll::Ready(frame);
+            }
+            drive(driver, cx);
+            Pin::new(&mut *incoming).poll_frame(cx)
+        })
+    }
+
+    /// Notices, without waiting, what has happened to a connection that nobody uses.
+    pub(crate) fn check(&mut self) {
+        drive(&mut self.driver, &mut Context::from_waker(Waker::noop()));
+    }
+
+    /// To be called when the connection is left to wait for its next user.
+    pub(crate) fn rest(&self) {
+        self.turns.forget_task();
     }
 
     /// Whether the last exchange is over, in both directions, and the next may begin.

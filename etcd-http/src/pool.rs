@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Waker};
 use std::time::Instant;
 
 use etcd_core::runtime::Runtime;
@@ -132,6 +131,7 @@ impl<I: Read + Write + Unpin + Send + 'static> Endpoint<I> {
     }
 
     fn park(self: &Arc<Self>, connection: Connection<I>) {
+        connection.rest();
         let since = self.runtime.now();
         let mut rest = lock(&self.rest);
         if rest.idle.len() >= self.config.max_idle {
@@ -159,8 +159,7 @@ impl<I: Read + Write + Unpin + Send + 'static> Endpoint<I> {
         let mut index = 0;
         while index < rest.idle.len() {
             let idle = &mut rest.idle[index];
-            idle.connection
-                .poll_drive(&mut Context::from_waker(Waker::noop()));
+            idle.connection.check();
             if self.is_old(idle, now) || !idle.connection.is_idle() {
                 closed.push(rest.idle.remove(index));
             } else {
