@@ -314,7 +314,8 @@ pub async fn duplex_exchanges_pass_the_limit(world: World) {
     let mut open = Vec::new();
     for _ in 0..OPEN {
         let (feed, request) = streamed_post(&server);
-        open.push((feed, transport.exchange(request).await.unwrap()));
+        // In this order: a dropped feed would end the request in good order.
+        open.push((transport.exchange(request).await.unwrap(), feed));
     }
     assert_eq!(
         fetch(&*transport, server.post("{}")).await.unwrap().into_body(),
