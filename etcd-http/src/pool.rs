@@ -94,8 +94,8 @@ impl<I: Read + Write + Unpin + Send + 'static> Endpoint<I> {
         Self {
             host: bare.unwrap_or(host).to_owned(),
             port: authority.port_u16().unwrap_or(HTTP_PORT),
-            host_header: HeaderValue::from_str(authority.as_str())
-                .expect("an authority consists of visible ASCII characters"),
+            host_header: HeaderValue::from_bytes(authority.as_str().as_bytes())
+                .expect("an authority holds no control characters"),
             places: Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS))),
             config,
             runtime,
@@ -142,12 +142,8 @@ impl<I: Read + Write + Unpin + Send + 'static> Endpoint<I> {
         if !rest.swept {
             rest.swept = true;
             drop(rest);
-            let sweeper = sweep(
-                Arc::downgrade(self),
-                self.runtime.clone(),
-                since + self.config.idle_time,
-            );
-            self.runtime.spawn(Box::pin(sweeper));
+            let first = since + self.config.idle_time;
+            self.runtime.spawn(Box::pin(sweep(Arc::downgrade(self), first)));
         }
     }
 
@@ -181,14 +177,18 @@ impl<I: Read + Write + Unpin + Send + 'static> Endpoint<I> {
 }
 
 /// Closes idle connections as they grow old, until there are none.
-async fn sweep<I: Read + Write + Unpin + Send + 'static>(
-    endpoint: Weak<Endpoint<I>>,
-    runtime: Arc<dyn Runtime>,
-    first: Instant,
-) {
+///
+/// It holds on to nothing while it sleeps: not to the endpoint, nor to a runtime that might own this very task.
+async fn sweep<I: Read + Write + Unpin + Send + 'static>(endpoint: Weak<Endpoint<I>>, first: Instant) {
     let mut next = Some(first);
     while let Some(deadline) = next {
-        runtime.sleep_until(deadline).await;
+        let Some(sleep) = endpoint
+            .upgrade()
+            .map(|endpoint| endpoint.runtime.sleep_until(deadline))
+        else {
+            return;
+        };
+        sleep.await;
         next = endpoint.upgrade().and_then(|endpoint| endpoint.sweep());
     }
 }

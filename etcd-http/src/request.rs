@@ -3,7 +3,7 @@
 use etcd_core::transport::{Delivery, LongLived, RequestBody, TransportError, TransportErrorKind};
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderValue, Request, Uri};
+use http::{HeaderValue, Request, Uri, Version};
 
 use crate::body::Outgoing;
 
@@ -34,6 +34,7 @@ pub(crate) fn prepare(request: Request<RequestBody>) -> Result<Prepared, Transpo
         .path_and_query
         .unwrap_or_else(|| PathAndQuery::from_static("/"));
     head.uri = Uri::from(path);
+    head.version = Version::HTTP_11;
 
     // Framing is the transport's: a length that belies the body would be sent as it stands.
     head.headers.remove(CONTENT_LENGTH);
@@ -86,6 +87,13 @@ fn check(scheme: Option<&Scheme>, authority: Option<Authority>) -> Result<Author
     // The URI itself stays out of the message: what precedes the @ is a password.
     if authority.as_str().contains('@') {
         return Err(unsupported("the URI carries user information"));
+    }
+    let after_host = authority
+        .as_str()
+        .rsplit_once(authority.host())
+        .map_or("", |(_, after)| after);
+    if after_host.len() > 1 && authority.port_u16().is_none() {
+        return Err(unsupported("the URI's port is no port"));
     }
     Ok(authority)
 }

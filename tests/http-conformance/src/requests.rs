@@ -98,11 +98,9 @@ pub async fn what_cannot_be_carried_is_refused(world: World) {
         ("unix://127.0.0.1:1/", "scheme"),
         ("/v3/kv/range", "absolute"),
         ("http://root:secret@127.0.0.1:1/", "user information"),
-        ("http://:1/", "host"),
+        ("http://127.0.0.1:99999/", "port"),
     ] {
-        let Ok(request) = Request::post(uri).body(RequestBody::from("")) else {
-            continue; // Not even a URI.
-        };
+        let request = Request::post(uri).body(RequestBody::from("")).unwrap();
         let error = transport.exchange(request).await.unwrap_err();
         assert_eq!(error.kind(), TransportErrorKind::Unsupported, "{uri}");
         assert_eq!(error.delivery(), Delivery::NotSent, "{uri}");
