@@ -10,6 +10,18 @@ pub(crate) fn from_hyper(error: hyper::Error, delivery: Delivery) -> TransportEr
     TransportError::new(kind(&error), delivery).with_source(error)
 }
 
+/// What an error means that hyper, or something built on it, has returned.
+///
+/// For transports on other HTTP clients that stand on hyper too: the nearest error of hyper in the chain of causes
+/// decides, else the nearest of `std::io`.
+#[must_use]
+pub fn error_kind(error: &(dyn StdError + 'static)) -> TransportErrorKind {
+    match nearest::<hyper::Error>(error) {
+        Some(error) => kind(error),
+        None => nearest(error).map_or(TransportErrorKind::Protocol, io_kind),
+    }
+}
+
 fn kind(error: &hyper::Error) -> TransportErrorKind {
     if error.is_parse_too_large() {
         return TransportErrorKind::HeadTooLarge;
@@ -21,13 +33,14 @@ fn kind(error: &hyper::Error) -> TransportErrorKind {
         return TransportErrorKind::Closed;
     }
     if error.is_user() {
-        // Our request bodies cannot fail, so this is the task of the connection, dropped by its runtime.
+        // Request bodies cannot fail, so this is the task of the connection, dropped by its runtime.
         return TransportErrorKind::Shutdown;
     }
-    match cause::<hyper::Error>(error) {
-        Some(nested) => kind(nested),
+    match error.source() {
+        Some(cause) => error_kind(cause),
         None if error.is_canceled() => TransportErrorKind::Closed,
-        None => cause::<io::Error>(error).map_or(TransportErrorKind::Protocol, io_kind),
+        // Bytes that nobody had asked for.
+        None => TransportErrorKind::Protocol,
     }
 }
 
@@ -40,7 +53,7 @@ fn io_kind(error: &io::Error) -> TransportErrorKind {
     }
 }
 
-/// The nearest cause of type `E`.
-fn cause<E: StdError + 'static>(error: &dyn StdError) -> Option<&E> {
-    std::iter::successors(error.source(), |&error| error.source()).find_map(|error| error.downcast_ref())
+/// The nearest error of type `E`: `error` itself or one of its causes.
+fn nearest<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+    std::iter::successors(Some(error), |&error| error.source()).find_map(|error| error.downcast_ref())
 }

@@ -33,5 +33,6 @@ pub use config::{
 };
 pub use config::{HttpConfig, PoolConfig, SocketOptions};
 pub use connect::Connect;
+pub use failure::error_kind;
 pub use futures_io::FuturesIo;
 pub use transport::HttpTransport;

@@ -13,6 +13,10 @@
 //! ```
 
 mod connect;
+#[cfg(feature = "reqwest")]
+mod reqwest;
 mod runtime;
 
+#[cfg(feature = "reqwest")]
+pub use reqwest::ReqwestTransport;
 pub use runtime::TokioRuntime;
