@@ -1,5 +1,7 @@
 //! What every runtime's transport has to do, on async-std.
 
+#![allow(clippy::unwrap_used)] // A panic is how a test fails.
+
 use std::sync::Arc;
 
 use etcd_async_std::AsyncStdRuntime;

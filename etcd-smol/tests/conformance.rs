@@ -1,5 +1,7 @@
 //! What every runtime's transport has to do, on smol: on its global executor, and on one of the application's.
 
+#![allow(clippy::unwrap_used)] // A panic is how a test fails.
+
 use std::sync::Arc;
 
 use etcd_core::runtime::BoxFuture;

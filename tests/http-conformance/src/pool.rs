@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use etcd_core::runtime::BoxFuture;
-use etcd_core::transport::Delivery;
+use etcd_core::transport::{Delivery, RequestBody};
 use etcd_http::{HttpConfig, PoolConfig};
 use futures_channel::oneshot;
 use futures_util::future::join_all;
+use http::Request;
 
 use crate::server::Server;
-use crate::{World, fetch, poll_once};
+use crate::{BODY_LIMIT, World, fetch, poll_once};
 
 fn with(pool: PoolConfig) -> HttpConfig {
     HttpConfig::new().pool(pool)
@@ -69,6 +70,32 @@ pub async fn a_connection_that_says_close_is_not_reused(world: World) {
             "ok"
         );
     }
+    server.done().await;
+}
+
+pub async fn a_connection_with_its_request_half_sent_is_not_reused(world: World) {
+    let server = Server::run(|listener| {
+        let mut peer = listener.accept();
+        peer.head();
+        peer.respond("too large");
+        peer.drain_until_close();
+        let (mut peer, _) = listener.accept_request();
+        peer.respond("ok");
+    });
+    let transport = world.transport();
+    // More than the sockets' buffers can take between them.
+    let request = Request::post(server.uri("/"))
+        .body(RequestBody::from(vec![0; 64 << 20]))
+        .unwrap();
+    let response = transport.exchange(request).await.unwrap();
+    assert_eq!(
+        response.into_body().collect(BODY_LIMIT).await.unwrap(),
+        "too large"
+    );
+    assert_eq!(
+        fetch(&*transport, server.post("{}")).await.unwrap().into_body(),
+        "ok"
+    );
     server.done().await;
 }
 

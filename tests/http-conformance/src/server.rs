@@ -30,6 +30,8 @@ impl Server {
 
     /// Runs `script` on `listener`.
     pub fn on(listener: TcpListener, script: impl FnOnce(Listener) + Send + 'static) -> Self {
+        // On Linux this bounds how long `accept` waits.
+        SockRef::from(&listener).set_read_timeout(Some(PATIENCE)).unwrap();
         let address = listener.local_addr().unwrap();
         let (end, ended) = oneshot::channel();
         let thread = thread::spawn(move || {
