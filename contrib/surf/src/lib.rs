@@ -33,8 +33,9 @@ impl SurfTransport {
     /// Whatever surf finds wrong with its own configuration.
     pub fn new() -> Result<Self, TransportError> {
         let config = surf::Config::new().set_http_keep_alive(false).set_timeout(None);
-        let client = surf::Client::try_from(config)
-            .map_err(|error| TransportError::new(TransportErrorKind::Unsupported, Delivery::NotSent).with_source(error))?;
+        let client = surf::Client::try_from(config).map_err(|error| {
+            TransportError::new(TransportErrorKind::Unsupported, Delivery::NotSent).with_source(error)
+        })?;
         Ok(Self { client })
     }
 }
@@ -59,14 +60,22 @@ fn to_surf(request: Request<RequestBody>) -> Result<surf::Request, TransportErro
     }
     let RequestBody::Full(body) = body else {
         // surf writes the whole request before it reads anything: a watch would wait for ever.
-        return Err(unsupported("surf cannot read a response while the request goes on"));
+        return Err(unsupported(
+            "surf cannot read a response while the request goes on",
+        ));
     };
-    let method = head.method.as_str().parse().map_err(|_| unsupported("the method is unknown to surf"))?;
+    let method = head
+        .method
+        .as_str()
+        .parse()
+        .map_err(|_| unsupported("the method is unknown to surf"))?;
     let url = surf::Url::parse(&head.uri.to_string()).map_err(|_| unsupported("the URI is no URL"))?;
     let mut request = surf::Request::new(method, url);
     request.body_bytes(body);
     for (name, value) in &head.headers {
-        let value = value.to_str().map_err(|_| unsupported("surf's header values are ASCII"))?;
+        let value = value
+            .to_str()
+            .map_err(|_| unsupported("surf's header values are ASCII"))?;
         request.append_header(name.as_str(), value);
     }
     Ok(request)
@@ -108,9 +117,12 @@ impl Stream for Pieces {
         if read == 0 {
             // async-h1 takes a cut body for a complete one.
             let cut = self.remaining.take().is_some_and(|remaining| remaining > 0);
-            return Poll::Ready(
-                cut.then(|| Err(TransportError::new(TransportErrorKind::Closed, Delivery::MaybeSent))),
-            );
+            return Poll::Ready(cut.then(|| {
+                Err(TransportError::new(
+                    TransportErrorKind::Closed,
+                    Delivery::MaybeSent,
+                ))
+            }));
         }
         self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(read));
         Poll::Ready(Some(Ok(BodyFrame::Data(Bytes::copy_from_slice(&piece[..read])))))
@@ -128,7 +140,9 @@ fn protocol() -> TransportError {
 fn broken(error: io::Error) -> TransportError {
     let kind = match error.kind() {
         io::ErrorKind::UnexpectedEof => TransportErrorKind::Closed,
-        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other => TransportErrorKind::Protocol,
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other => {
+            TransportErrorKind::Protocol
+        }
         _ => TransportErrorKind::Io,
     };
     TransportError::new(kind, Delivery::MaybeSent).with_source(error)

@@ -29,7 +29,10 @@ fn serve(response: &'static str) -> (SocketAddr, JoinHandle<String>) {
 }
 
 fn post(uri: &str, body: RequestBody) -> Result<Bytes, TransportError> {
-    let request = Request::post(uri).header("authorization", "token").body(body).unwrap();
+    let request = Request::post(uri)
+        .header("authorization", "token")
+        .body(body)
+        .unwrap();
     block_on(async {
         let response = SurfTransport::new()?.exchange(request).await?;
         response.into_body().collect(1 << 20).await
@@ -43,10 +46,16 @@ fn whole_bodies_go_both_ways() {
         "HTTP/1.1 400 Bad Request\r\nTransfer-Encoding: chunked\r\n\r\n1\r\no\r\n1\r\nk\r\n0\r\n\r\n",
     ] {
         let (address, server) = serve(response);
-        assert_eq!(post(&format!("http://{address}/v3/kv/range"), "{}".into()).unwrap(), "ok");
+        assert_eq!(
+            post(&format!("http://{address}/v3/kv/range"), "{}".into()).unwrap(),
+            "ok"
+        );
         let request = server.join().unwrap();
         assert!(request.starts_with("POST /v3/kv/range HTTP/1.1\r\n"), "{request}");
-        assert!(request.contains("authorization: token\r\n") && request.contains("content-length: 2\r\n"), "{request}");
+        assert!(
+            request.contains("authorization: token\r\n") && request.contains("content-length: 2\r\n"),
+            "{request}"
+        );
     }
 }
 
@@ -59,7 +68,11 @@ fn a_cut_body_is_an_error() {
     ] {
         let (address, server) = serve(response);
         let error = post(&format!("http://{address}/"), "{}".into()).unwrap_err();
-        assert_eq!(error.kind(), TransportErrorKind::Closed, "{response:?}: {error:?}");
+        assert_eq!(
+            error.kind(),
+            TransportErrorKind::Closed,
+            "{response:?}: {error:?}"
+        );
         assert_eq!(error.delivery(), Delivery::MaybeSent);
         server.join().unwrap();
     }
@@ -69,7 +82,10 @@ fn a_cut_body_is_an_error() {
 fn a_refused_connection_is_not_sent() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let error = post(&format!("http://{address}/"), "{}".into()).unwrap_err();
-    assert_eq!((error.kind(), error.delivery()), (TransportErrorKind::Connect, Delivery::NotSent));
+    assert_eq!(
+        (error.kind(), error.delivery()),
+        (TransportErrorKind::Connect, Delivery::NotSent)
+    );
 }
 
 #[test]
@@ -89,6 +105,32 @@ fn what_surf_cannot_do_is_refused_before_anything_is_sent() {
         ("http://127.0.0.1:1/v3/watch", RequestBody::stream(Never)),
     ] {
         let error = post(uri, body).unwrap_err();
-        assert_eq!((error.kind(), error.delivery()), (TransportErrorKind::Unsupported, Delivery::NotSent));
+        assert_eq!(
+            (error.kind(), error.delivery()),
+            (TransportErrorKind::Unsupported, Delivery::NotSent)
+        );
     }
+}
+
+#[test]
+fn dropping_a_body_closes_its_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.read_exact(&mut [0; 16]).unwrap();
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nab")
+            .unwrap();
+        // The rest of the request, then the end.
+        while let Ok(1..) = stream.read(&mut [0; 1024]) {}
+    });
+    let request = Request::post(format!("http://{address}/"))
+        .body(RequestBody::from("{}"))
+        .unwrap();
+    block_on(async {
+        let response = SurfTransport::new().unwrap().exchange(request).await.unwrap();
+        drop(response);
+    });
+    server.join().unwrap();
 }
