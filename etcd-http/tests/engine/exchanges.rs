@@ -76,6 +76,27 @@ fn a_request_was_not_sent_if_the_socket_refused_its_first_byte() {
     }
 }
 
+#[test]
+fn a_kept_connection_starts_afresh_in_knowing_what_was_sent() {
+    const REQUEST: &str = "POST / HTTP/1.1\r\nhost: 127.0.0.1:2379\r\ncontent-length: 2\r\n\r\n{}";
+    for (more, delivery) in [(0, Delivery::NotSent), (1, Delivery::MaybeSent)] {
+        let clock = Clock::new();
+        let script = Script {
+            keep_alive: true,
+            writes_until: Some(REQUEST.len() + more),
+            ..Script::of(&[RESPONSES[0]])
+        };
+        let transport = transport(&clock, Scripted::new([Attempt::Accept(script)]));
+        assert_eq!(clock.run(post(&transport, URI)).0.unwrap(), BODY);
+        let error = clock.run(post(&transport, URI)).0.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.delivery()),
+            (TransportErrorKind::Io, delivery),
+            "{more} bytes of the second request"
+        );
+    }
+}
+
 /// hyper's channels, and these sockets, wake the very task that is being polled: that alone must not schedule it.
 #[test]
 fn an_exchange_does_not_wake_its_own_task() {

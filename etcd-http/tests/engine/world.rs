@@ -119,6 +119,8 @@ pub(crate) enum Attempt {
 pub(crate) struct Script {
     /// Handed out one read each, with a wait between them, once a whole request has been written.
     pub(crate) reads: VecDeque<Bytes>,
+    /// Whether the connection stays open after the last read; it is closed unless set.
+    pub(crate) keep_alive: bool,
     /// At most so much is taken by one write; all of it unless set.
     pub(crate) write_size: Option<usize>,
     /// After so many bytes, writing fails.
@@ -229,7 +231,8 @@ impl Read for Socket {
         }
         match self.script.reads.pop_front() {
             Some(piece) => into.put_slice(&piece),
-            None => self.written.clear(),
+            None if self.script.keep_alive => return Poll::Pending,
+            None => {}
         }
         Poll::Ready(Ok(()))
     }

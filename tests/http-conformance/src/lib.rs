@@ -77,7 +77,7 @@ macro_rules! runtime_conformance {
                 statuses_and_methods_without_body_have_none, trailers_follow_the_data, redirects_are_not_followed,
                 a_large_body_arrives_in_pieces;
             pool: one_connection_serves_one_request_after_another, a_connection_with_bytes_left_over_is_not_reused,
-                a_connection_that_says_close_is_not_reused, a_connection_with_its_request_half_sent_is_not_reused, an_unread_body_closes_its_connection,
+                a_connection_that_says_close_is_not_reused, a_connection_with_its_request_half_sent_is_not_kept, an_unread_body_closes_its_connection,
                 a_connection_closed_while_idle_is_replaced, a_connection_reset_while_idle_is_replaced,
                 requests_beyond_the_limit_wait_in_line, a_dropped_waiter_costs_nobody_his_turn,
                 a_failed_exchange_gives_its_place_back, long_lived_requests_pass_the_limit,

@@ -73,12 +73,14 @@ pub async fn a_connection_that_says_close_is_not_reused(world: World) {
     server.done().await;
 }
 
-pub async fn a_connection_with_its_request_half_sent_is_not_reused(world: World) {
+pub async fn a_connection_with_its_request_half_sent_is_not_kept(world: World) {
+    let (closed, close_seen) = oneshot::channel();
     let server = Server::run(|listener| {
         let mut peer = listener.accept();
         peer.head();
         peer.respond("too large");
         peer.drain_until_close();
+        closed.send(()).unwrap();
         let (mut peer, _) = listener.accept_request();
         peer.respond("ok");
     });
@@ -92,6 +94,7 @@ pub async fn a_connection_with_its_request_half_sent_is_not_reused(world: World)
         response.into_body().collect(BODY_LIMIT).await.unwrap(),
         "too large"
     );
+    close_seen.await.unwrap();
     assert_eq!(
         fetch(&*transport, server.post("{}")).await.unwrap().into_body(),
         "ok"
@@ -125,10 +128,13 @@ pub async fn a_connection_reset_while_idle_is_replaced(world: World) {
 }
 
 async fn assert_idle_connection_is_replaced(world: World, end: fn(crate::server::Peer)) {
+    let (go, gate) = std::sync::mpsc::channel();
     let (ended, end_seen) = oneshot::channel();
     let server = Server::run(move |listener| {
         let (mut peer, _) = listener.accept_request();
         peer.respond("one");
+        // Not before the client has put the connection by.
+        gate.recv().unwrap();
         end(peer);
         ended.send(()).unwrap();
         let (mut peer, _) = listener.accept_request();
@@ -139,6 +145,7 @@ async fn assert_idle_connection_is_replaced(world: World, end: fn(crate::server:
         fetch(&*transport, server.post("{}")).await.unwrap().into_body(),
         "one"
     );
+    go.send(()).unwrap();
     end_seen.await.unwrap();
     // The runtime's reactor has to learn of it: a timer is no sooner over than it has looked at the sockets.
     world

@@ -193,8 +193,9 @@ impl Peer {
 
     /// As [`wait_for_close`](Self::wait_for_close), whatever was sent before.
     pub fn drain_until_close(&mut self) {
-        self.received.clear();
-        while let Ok(1..) = self.stream.read(&mut [0; 4096]) {}
+        while self.receive().is_some() {
+            self.received.clear();
+        }
     }
 
     /// Closes with a reset.
