@@ -7,5 +7,6 @@
 //! bytes, values and deadlines come out. The two traits in [`transport`] and [`runtime`] are what the outside
 //! supplies; nothing in this crate calls them.
 
+pub mod error;
 pub mod runtime;
 pub mod transport;
