@@ -7,6 +7,10 @@
 //! bytes, values and deadlines come out. The two traits in [`transport`] and [`runtime`] are what the outside
 //! supplies; nothing in this crate calls them.
 
+pub mod codec;
 pub mod error;
+pub mod key;
+pub mod message;
+pub mod rpc;
 pub mod runtime;
 pub mod transport;

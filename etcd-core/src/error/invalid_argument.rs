@@ -52,6 +52,15 @@ pub enum InvalidArgument {
         /// The levels that are possible.
         limit: usize,
     },
+    /// An operation of a transaction that says nothing; servers answer it as if a key did not exist.
+    #[error("an operation of the transaction is empty")]
+    EmptyOperation,
+    /// A part of the request that has to be there.
+    #[error("a {what} must be given")]
+    Missing {
+        /// Which part: `permission`, `leader key`, `version`.
+        what: &'static str,
+    },
     /// A name that has to be there.
     #[error("the name of the {what} is empty")]
     EmptyName {
