@@ -8,6 +8,7 @@
 //! supplies; nothing in this crate calls them.
 
 pub mod codec;
+pub mod endpoint;
 pub mod error;
 pub mod key;
 pub mod message;
