@@ -8,5 +8,6 @@
 //! supplies; nothing in this crate calls them.
 
 pub mod error;
+pub mod frame;
 pub mod runtime;
 pub mod transport;
