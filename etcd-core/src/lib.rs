@@ -10,6 +10,7 @@
 pub mod codec;
 pub mod endpoint;
 pub mod error;
+pub mod frame;
 pub mod key;
 pub mod message;
 pub mod rpc;
