@@ -34,7 +34,7 @@ pub(crate) fn run_all(args: &[String]) -> Result<(), String> {
         Ok::<(), String>(())
     };
     // A package named in `args` takes the place of the whole workspace.
-    let is_package = |arg: &String| arg == "-p" || arg.starts_with("--package");
+    let is_package = |arg: &String| arg.starts_with("-p") || arg.starts_with("--package");
     let options = args.iter().take_while(|arg| *arg != "--");
     if options.clone().any(is_package) {
         run("the chosen packages", &["--all-features"])?;
