@@ -3,11 +3,13 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
+use etcd_core::codec::from_json;
 use etcd_core::error::{
     ClusterChanged, Code, Error, ErrorKind, EtcdError, Fault, HttpError, InvalidArgument, InvalidEndpoint,
     Outcome, ProtocolError, Retry, RetryClass, ServerError, SnapshotError, Timeout, TimeoutPhase,
 };
 use etcd_core::frame::FrameError;
+use etcd_core::message::GetResponse;
 use etcd_core::transport::{Delivery, TransportError, TransportErrorKind};
 use http::StatusCode;
 
@@ -230,15 +232,15 @@ fn framing_errors_become_kinds() {
 #[test]
 fn a_json_error_says_where_and_not_what() {
     let json = |text: &str| {
-        let error = serde_json::from_str::<u64>(text).unwrap_err();
-        ProtocolError::from_json("number", &error)
+        let error = from_json::<GetResponse>(text.as_bytes()).unwrap_err();
+        ProtocolError::from_decode("KV/Range", error)
     };
-    let error = json("  \"secret\"");
+    let error = json("{\"count\":\"secret\"}");
     assert!(!error.to_string().contains("secret"), "{error}");
     assert!(matches!(
         error,
         ProtocolError::Malformed {
-            expected: "number",
+            expected: "KV/Range",
             offset: 1..
         }
     ));

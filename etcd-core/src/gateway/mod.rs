@@ -4,13 +4,16 @@
 //! document, streams by lines of `{"result":...}` until the end or a last line of `{"error":...}`.
 //!
 //! ```
+//! use etcd_core::codec::to_json;
 //! use etcd_core::endpoint::Endpoint;
 //! use etcd_core::gateway::{self, Metadata};
 //! use etcd_core::message::{Get, GetResponse};
+//! use etcd_core::rpc::Request;
 //! use http::StatusCode;
 //!
 //! let endpoint: Endpoint = "http://127.0.0.1:2379".parse()?;
-//! let request = gateway::unary_request(&endpoint, &Get::new("key"), &Metadata::default());
+//! let message = to_json(&Get::new("key")).into();
+//! let request = gateway::request(&endpoint, Get::RPC, message, &Metadata::default());
 //! assert_eq!(request.uri(), "http://127.0.0.1:2379/v3/kv/range");
 //! assert_eq!(&request.body()[..], br#"{"key":"a2V5"}"#);
 //!
@@ -25,5 +28,5 @@ mod request;
 mod response;
 
 pub use line::stream_message;
-pub use request::{Metadata, stream_request_head, unary_request};
+pub use request::{Metadata, request, stream_request_head};
 pub use response::unary_response;

@@ -4,7 +4,6 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use http::{Method, Request};
 
-use crate::codec::to_json;
 use crate::endpoint::Endpoint;
 use crate::rpc::Rpc;
 use crate::transport::LongLived;
@@ -24,14 +23,11 @@ pub struct Metadata {
 /// gRPC metadata `hasleader`, in the gateway's spelling (`api/v3rpc/rpctypes/metadatafields.go`).
 const REQUIRE_LEADER: HeaderName = HeaderName::from_static("grpc-metadata-hasleader");
 
-/// The request of a unary call.
+/// The request of a unary call, or of a stream that takes one message; `message` in its JSON form
+/// ([`to_json`](crate::codec::to_json)).
 #[must_use]
-pub fn unary_request<R: crate::rpc::Request>(
-    endpoint: &Endpoint,
-    message: &R,
-    metadata: &Metadata,
-) -> Request<Bytes> {
-    head(endpoint, R::RPC, metadata).map(|()| to_json(message).into())
+pub fn request(endpoint: &Endpoint, rpc: &Rpc, message: Bytes, metadata: &Metadata) -> Request<Bytes> {
+    head(endpoint, rpc, metadata).map(|()| message)
 }
 
 /// The request of a stream, without its body.
@@ -73,7 +69,6 @@ fn head(endpoint: &Endpoint, rpc: &Rpc, metadata: &Metadata) -> Request<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::{Get, Lock};
     use crate::rpc::rows;
 
     fn metadata() -> Metadata {
@@ -89,7 +84,7 @@ mod tests {
     #[test]
     fn a_request_carries_what_the_metadata_says() {
         let endpoint = "host".parse().unwrap();
-        let request = unary_request(&endpoint, &Get::new("k"), &metadata());
+        let request = request(&endpoint, &rows::RANGE, Bytes::new(), &metadata());
         let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap());
         assert_eq!(request.method(), Method::POST);
         assert_eq!(header("authorization"), Some("abc.7"));
@@ -105,7 +100,12 @@ mod tests {
 
     #[test]
     fn a_request_without_metadata_carries_none() {
-        let request = unary_request(&"host".parse().unwrap(), &Get::new("k"), &Metadata::default());
+        let request = request(
+            &"host".parse().unwrap(),
+            &rows::RANGE,
+            Bytes::new(),
+            &Metadata::default(),
+        );
         assert_eq!(request.headers().len(), 1);
     }
 
@@ -114,9 +114,9 @@ mod tests {
         let endpoint = "host".parse().unwrap();
         let stream = stream_request_head(&endpoint, &rows::WATCH, &Metadata::default());
         assert_eq!(stream.headers()["connection"], "close");
-        let lock = unary_request(&endpoint, &Lock::new("l", 7), &Metadata::default());
+        let lock = request(&endpoint, &rows::LOCK, Bytes::new(), &Metadata::default());
         assert!(lock.extensions().get::<LongLived>().is_some());
-        let get = unary_request(&endpoint, &Get::new("k"), &Metadata::default());
+        let get = request(&endpoint, &rows::RANGE, Bytes::new(), &Metadata::default());
         assert!(get.extensions().get::<LongLived>().is_none());
     }
 }

@@ -13,7 +13,7 @@
 //!
 //! | machine | decides |
 //! |---|---|
-//! | [`Call`] | for one unary call: where to send it, whether and when to send it again, when to log in |
+//! | [`UnaryCall`] | for one unary call: where to send it, whether and when to send it again, when to log in |
 //! | [`EndpointRing`] | which member is asked first, for all calls of a client |
 //! | [`Session`] | which token calls carry, and when it needs to be replaced |
 //! | [`ClusterGuard`] | whether answers still come from the cluster, and the history, they came from before |
@@ -21,17 +21,17 @@
 //! | [`SnapshotVerifier`] | whether a snapshot arrived as it was sent |
 
 mod backoff;
-mod call;
 mod cluster_guard;
 mod endpoint_ring;
 mod pager;
 mod session;
 mod snapshot;
+mod unary_call;
 
 pub use backoff::Backoff;
-pub use call::{Call, CallStep, MAX_LOGINS};
 pub use cluster_guard::ClusterGuard;
 pub use endpoint_ring::EndpointRing;
 pub use pager::{FIRST_PAGE_KEYS, MAX_PAGE_KEYS, PAGE_BYTES, Pager};
 pub use session::{Credentials, Session, TokenGeneration};
 pub use snapshot::{SnapshotProgress, SnapshotVerifier};
+pub use unary_call::{CallStep, MAX_LOGINS, UnaryCall};

@@ -41,6 +41,12 @@ pub trait Request: Message {
         false
     }
 
+    /// Whether a member without a leader cannot serve it, and should say so at once instead of letting it wait.
+    fn needs_leader(&self) -> bool {
+        // What looks after a member is that member's own business.
+        Self::RPC.service != rows::STATUS.service
+    }
+
     /// Who answered.
     fn header(response: &Self::Response) -> &ResponseHeader;
 }
@@ -150,7 +156,6 @@ requests! {
     MemberAdd => MemberAddResponse, MEMBER_ADD, |add| peer_urls_given(&add.peer_urls);
     MemberRemove => MemberRemoveResponse, MEMBER_REMOVE;
     MemberUpdate => MemberUpdateResponse, MEMBER_UPDATE, |update| peer_urls_given(&update.peer_urls);
-    MemberList => MemberListResponse, MEMBER_LIST;
     MemberPromote => MemberPromoteResponse, MEMBER_PROMOTE;
 
     Status => StatusResponse, STATUS;
@@ -176,6 +181,10 @@ impl Request for Get {
     }
 
     fn is_linearizable(&self) -> bool {
+        !self.serializable
+    }
+
+    fn needs_leader(&self) -> bool {
         !self.serializable
     }
 
@@ -260,7 +269,24 @@ impl Request for Txn {
         !all_reads(self, |get| get.serializable)
     }
 
+    fn needs_leader(&self) -> bool {
+        self.is_linearizable()
+    }
+
     fn header(response: &TxnResponse) -> &ResponseHeader {
+        &response.header
+    }
+}
+
+impl Request for MemberList {
+    type Response = MemberListResponse;
+    const RPC: &'static Rpc = &rows::MEMBER_LIST;
+
+    fn needs_leader(&self) -> bool {
+        self.linearizable
+    }
+
+    fn header(response: &MemberListResponse) -> &ResponseHeader {
         &response.header
     }
 }

@@ -38,7 +38,7 @@ pub enum CallStep {
     Send {
         /// Where to.
         endpoint: Endpoint,
-        /// When to give this attempt up and say so with [`Call::handle_attempt_timeout`].
+        /// When to give this attempt up and say so with [`UnaryCall::handle_attempt_timeout`].
         give_up_at: Instant,
     },
     /// Poll again at this time.
@@ -46,7 +46,7 @@ pub enum CallStep {
         /// When.
         until: Instant,
     },
-    /// Log in, tell the session, then [`Call::handle_login`].
+    /// Log in, tell the session, then [`UnaryCall::handle_login`].
     LogIn,
     /// The call has failed.
     Fail(Error),
@@ -54,7 +54,7 @@ pub enum CallStep {
 
 /// Decides the attempts of one unary call.
 #[derive(Debug)]
-pub struct Call {
+pub struct UnaryCall {
     rpc: &'static Rpc,
     class: RetryClass,
     started: Instant,
@@ -84,7 +84,7 @@ enum State {
     Over,
 }
 
-impl Call {
+impl UnaryCall {
     /// A call that starts now and must be over after `timeout`.
     ///
     /// An attempt of a read is given up after `attempt_timeout` if there is another endpoint to try.
@@ -279,7 +279,7 @@ mod tests {
 
     /// One call among endpoints and a session, under a clock of its own.
     struct Scenario {
-        call: Call,
+        call: UnaryCall,
         ring: EndpointRing,
         session: Session,
         now: Instant,
@@ -293,7 +293,7 @@ mod tests {
                 .map(|port| format!("host:{port}").parse().unwrap())
                 .collect();
             Self {
-                call: Call::new(
+                call: UnaryCall::new(
                     rpc,
                     rpc.retry,
                     now,
