@@ -59,7 +59,7 @@ fn kinds() -> Vec<(ErrorKind, &'static str, Fault, Outcome, Retry)> {
         (http(503, "<html>\n"), "HTTP 503 Service Unavailable: <html>", Fault::Peer, Unknown, Elsewhere),
         (http(418, ""), "HTTP 418 I'm a teapot", Fault::Peer, Unknown, Never),
 
-        (ProtocolError::Malformed { expected: "PutResponse", offset: 7 }.into(), "the response is not a valid PutResponse (byte 7)", Fault::Peer, Unknown, Never),
+        (ProtocolError::Malformed { expected: "KV/Put", offset: 7 }.into(), "the response is not a valid answer to KV/Put (byte 7)", Fault::Peer, Unknown, Never),
         (ProtocolError::Field { field: "revision" }.into(), "the field revision of the response is not valid", Fault::Peer, Unknown, Never),
         (ProtocolError::MissingField { field: "kv" }.into(), "the response lacks the field kv", Fault::Peer, Unknown, Never),
         (ProtocolError::Truncated.into(), "the response ended in the middle of a message", Fault::Peer, Unknown, Elsewhere),

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use super::{Backoff, EndpointRing, Session, TokenGeneration};
 use crate::endpoint::Endpoint;
-use crate::error::{Error, ErrorKind, Outcome, Retry, RetryClass, Timeout, TimeoutPhase};
+use crate::error::{Error, ErrorKind, EtcdError, Outcome, Retry, RetryClass, Timeout, TimeoutPhase};
 use crate::rpc::Rpc;
 
 /// How often one call logs in again. Once for a token that went stale, once more for a change of password or
@@ -190,6 +190,12 @@ impl UnaryCall {
                 ring.handle_failure(&endpoint);
                 self.failed_in_round += 1;
                 let round = if self.only.is_some() { 1 } else { ring.len() };
+                let settled = [EtcdError::NotSupportedForLearner, EtcdError::NotLeader];
+                if round == 1 && error.etcd().is_some_and(|kind| settled.contains(&kind)) {
+                    // There is no elsewhere, and this member stays what it is.
+                    self.state = State::Failed(error);
+                    return;
+                }
                 if self.failed_in_round >= round {
                     self.failed_in_round = 0;
                     self.pause(now, error, entropy);
@@ -273,7 +279,7 @@ impl UnaryCall {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{Code, EtcdError, ServerError};
+    use crate::error::{Code, ServerError};
     use crate::rpc::rows;
     use crate::transport::{Delivery, TransportError, TransportErrorKind};
 

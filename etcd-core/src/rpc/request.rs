@@ -8,7 +8,7 @@ use crate::message::*;
 /// A request: which RPC it belongs to, what answers it, and whether it can be sent.
 ///
 /// Implemented by the messages of [`crate::message`] and by no others.
-pub trait Request: Message {
+pub trait Request: Message + Send + Sync + 'static {
     /// The message that answers it; each of them, where the answers stream.
     type Response: Message + Send + 'static;
 
