@@ -64,23 +64,19 @@ fn version_here(folder: &Path) -> Option<String> {
 
 /// Tries each source of `dialect` in turn.
 fn fetch(dialect: Dialect, folder: &Path) -> Result<String, String> {
-    let mut failures = String::new();
     for source in sources(dialect) {
         println!("{:<6} fetching from {} ...", dialect.name(), source.describe());
         match fetch_from(source, dialect, folder) {
             Ok(version) => return Ok(version),
-            Err(why) => failures += &format!("{}: {why}\n", source.describe()),
+            Err(why) => eprintln!("{:<6} {}: {}", dialect.name(), source.describe(), why.trim_end()),
         }
-        eprint!("{failures}");
     }
-    Err(format!(
-        "no etcd server of dialect {dialect} could be fetched:\n{failures}"
-    ))
+    Err(format!("no etcd server of dialect {dialect} could be fetched"))
 }
 
 fn fetch_from(source: &Source, dialect: Dialect, folder: &Path) -> Result<String, String> {
     // Beside its destination, so that a rename moves it there whole.
-    let work = WorkFolder::new(folder.join(format!(".fetch-{}-{dialect}", process::id())))?;
+    let work = WorkFolder::new(folder, dialect)?;
     let unpacked = match source {
         Source::Debian { suite } => {
             apt::unpack(&["etcd-server", "etcd-client"], suite, &work.0)?.join("usr/bin")
@@ -170,15 +166,32 @@ impl Source {
     }
 }
 
-/// A folder for one download, removed when dropped.
+/// A folder for one download, removed when dropped, or by the next fetch if this one is killed.
 struct WorkFolder(PathBuf);
 
 impl WorkFolder {
-    fn new(path: PathBuf) -> Result<Self, String> {
-        // One of the same name was left by a fetch that was killed.
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).map_err(|e| format!("cannot create {}: {e}", path.display()))?;
+    const PREFIX: &str = ".fetch-";
+
+    fn new(folder: &Path, dialect: Dialect) -> Result<Self, String> {
+        Self::remove_abandoned(folder);
+        let path = folder.join(format!("{}{}-{dialect}", Self::PREFIX, process::id()));
+        fs::create_dir(&path).map_err(|e| format!("cannot create {}: {e}", path.display()))?;
         Ok(Self(path))
+    }
+
+    fn remove_abandoned(folder: &Path) {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let rest = name.to_str().and_then(|name| name.strip_prefix(Self::PREFIX));
+            let Some((owner, _)) = rest.and_then(|rest| rest.split_once('-')) else {
+                continue;
+            };
+            let is_running = Path::new("/proc").join(owner).exists() && owner != process::id().to_string();
+            if !is_running {
+                // What cannot be removed only takes room.
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
     }
 }
 
