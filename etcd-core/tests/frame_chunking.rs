@@ -54,14 +54,16 @@ fn trimmed(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// The recorded streams, whole and as they came; one that is still open may end in the middle of nothing.
+/// The recorded streams, whole and in the pieces in which they came. Of one that was still open, what there was.
 fn streams() -> Vec<(Exchange, Bytes, Vec<Bytes>)> {
     let streams: Vec<_> = etcd_recordings::exchanges()
         .into_iter()
         .filter(Exchange::is_stream)
         .filter_map(|exchange| {
-            let response = exchange.response.as_ref()?;
-            let (body, pieces) = (response.body()?, response.pieces()?);
+            let (body, pieces) = exchange
+                .response
+                .as_ref()
+                .map(|response| (response.body(), response.pieces()))?;
             Some((exchange, body, pieces))
         })
         .collect();
@@ -132,7 +134,9 @@ fn lines_are_the_same_at_every_split_point() {
 #[test]
 fn lines_are_the_same_byte_by_byte() {
     for (exchange, body, _) in streams() {
-        assert_eq!(frame_all(body.chunks(1)), expected(&body), "{exchange}");
+        // The few lines of megabytes come in pieces of a prime number of bytes: this test is about many pieces.
+        let size = if body.len() <= 1 << 16 { 1 } else { 31 };
+        assert_eq!(frame_all(body.chunks(size)), expected(&body), "{exchange}");
     }
     for specimen in SPECIMENS {
         assert_eq!(
