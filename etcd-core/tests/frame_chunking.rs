@@ -169,14 +169,16 @@ fn lines_are_the_same_in_random_pieces() {
 #[test]
 fn lines_are_the_same_when_they_are_polled_late() {
     for specimen in SPECIMENS {
-        let mut framer = LineFramer::new();
-        for byte in specimen.as_bytes().chunks(1) {
-            framer.handle_chunk(Bytes::copy_from_slice(byte));
+        for size in [1, 2, 5, 12, 40] {
+            let mut framer = LineFramer::new();
+            for chunk in specimen.as_bytes().chunks(size) {
+                framer.handle_chunk(Bytes::copy_from_slice(chunk));
+            }
+            assert_eq!(framer.buffered(), specimen.len());
+            framer.handle_end();
+            let lines: Vec<_> = std::iter::from_fn(|| framer.poll_line()).collect();
+            assert_eq!(lines, expected(specimen.as_bytes()), "{specimen:?} by {size}");
         }
-        assert_eq!(framer.buffered(), specimen.len());
-        framer.handle_end();
-        let lines: Vec<_> = std::iter::from_fn(|| framer.poll_line()).collect();
-        assert_eq!(lines, expected(specimen.as_bytes()), "{specimen:?}");
     }
 }
 
