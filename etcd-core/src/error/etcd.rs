@@ -144,7 +144,7 @@ etcd_errors! {
     // To writes it comes from the interceptor alone, which looks for a leader before it calls the handler. Streams end
     // with it (monitorLeader), and so may the renewal of a lease (v3_server.go waitLeader), which can be repeated.
     NoLeader = Unavailable, "etcdserver: no leader", NotApplied, Elsewhere, Server;
-    // api/v3rpc/maintenance.go MoveLeader and Downgrade: only the leader serves them, and it checks first.
+    // api/v3rpc/maintenance.go MoveLeader: only the leader serves it, and it checks first.
     NotLeader = FailedPrecondition, "etcdserver: not leader", NotApplied, Elsewhere, Server;
     // Comes from the read index alone (read/read.go, v3_server.go leaseTimeToLive), which proposes nothing.
     LeaderChanged = Unavailable, "etcdserver: leader changed", NotApplied, Elsewhere, Server;
@@ -185,7 +185,7 @@ etcd_errors! {
     // The gateway has no connection to the server behind it: grpc-go picks one before it sends anything.
     BackendUnreachable = Unavailable, "transport: Error while dialing", NotApplied, Elsewhere, Server;
     StreamReset = Canceled, "stream terminated by RST_STREAM", Unknown, Elsewhere, Server;
-    // grpc-go refuses while receiving; the gateway's own connection has no limit on answers (embed/serve.go).
+    // grpc-go refuses while receiving; the gateway's own connection has no limit on answers (embed/etcd.go).
     MessageTooLarge = ResourceExhausted, "grpc: received message larger than max", NotApplied, Never, Caller;
     // raft's Propose refuses while leadership is being transferred, or on a member that was removed.
     ProposalDropped = Unknown, "raft proposal dropped", NotApplied, Elsewhere, Server;
@@ -247,6 +247,10 @@ const ALIASES: &[(&str, EtcdError)] = &[
     ),
     // The gateway's connection to its server, as gRPC 1.26 (etcd 3.4) and HTTP/2 over TLS put it.
     ("transport is closing", EtcdError::ConnectionLost),
+    (
+        "grpc: the client connection is closing",
+        EtcdError::ConnectionLost,
+    ),
     ("client disconnected", EtcdError::ConnectionLost),
 ];
 
@@ -257,6 +261,17 @@ const PREFIXES: &[(&str, EtcdError)] = &[
         EtcdError::MessageTooLarge,
     ),
     ("stream terminated by RST_STREAM", EtcdError::StreamReset),
+    // What grpc-go's picker says (picker_wrapper.go, balancer/base, 1.26 to now): nothing was sent.
+    (
+        "all SubConns are in TransientFailure",
+        EtcdError::BackendUnreachable,
+    ),
+    ("last connection error:", EtcdError::BackendUnreachable),
+    ("latest balancer error:", EtcdError::BackendUnreachable),
+    (
+        "context deadline exceeded while waiting for connections",
+        EtcdError::BackendUnreachable,
+    ),
     ("transport: Error while dialing", EtcdError::BackendUnreachable),
     (
         "connection error: desc = \"transport: Error while dialing",
