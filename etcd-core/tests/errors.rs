@@ -50,6 +50,8 @@ fn kinds() -> Vec<(ErrorKind, &'static str, Fault, Outcome, Retry)> {
         (server(Code::Unknown, "etcdserver: too many requests"), "etcdserver: too many requests", Fault::Server, NotApplied, Later),
         // Of messages nobody knows, the code is all there is.
         (server(Code::Unavailable, "new"), "new (Unavailable)", Fault::Server, Unknown, Elsewhere),
+        (server(Code::DeadlineExceeded, "new"), "new (DeadlineExceeded)", Fault::Server, Unknown, Elsewhere),
+        (server(Code::Unauthenticated, "new"), "new (Unauthenticated)", Fault::Caller, NotApplied, AfterLogin),
         (server(Code::Unimplemented, "unknown method X"), "unknown method X (Unimplemented)", Fault::Server, NotApplied, Never),
         (server(Code::InvalidArgument, "new"), "new (InvalidArgument)", Fault::Caller, NotApplied, Never),
         (server(Code::ResourceExhausted, "new"), "new (ResourceExhausted)", Fault::Server, Unknown, Never),

@@ -223,4 +223,8 @@ fn only_lines_with_an_error_are_errors() {
             "{line}: {kind:?}"
         );
     }
+    let kind = ErrorKind::from_stream_line(b"{\"error\":\"m\"}").expect("it has one");
+    assert_eq!(kind.to_string(), "m");
+    let kind = ErrorKind::from_stream_line(b"{\"error\":{\"message\":\"m\"}}").expect("it has one");
+    assert_eq!(kind.to_string(), "m");
 }

@@ -157,6 +157,22 @@ fn other_wordings_are_the_same_error() {
             EtcdError::BackendUnreachable,
         ),
         (
+            "last connection error: connection error: desc = \"transport: Error while dialing: refused\"",
+            EtcdError::BackendUnreachable,
+        ),
+        (
+            "all SubConns are in TransientFailure, latest connection error: x",
+            EtcdError::BackendUnreachable,
+        ),
+        (
+            "context deadline exceeded while waiting for connections to become ready",
+            EtcdError::BackendUnreachable,
+        ),
+        (
+            "grpc: the client connection is closing",
+            EtcdError::ConnectionLost,
+        ),
+        (
             "grpc: received message larger than max (3000010 vs. 2097152)",
             EtcdError::MessageTooLarge,
         ),

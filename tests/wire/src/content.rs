@@ -1,73 +1,102 @@
 //! Bytes that were sent or received, in the three ways in which they are written down.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
 use serde::de::Error;
-use sha2::{Digest, Sha256};
 
 /// Bytes that were sent or received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     /// All of them.
     Whole(Bytes),
-    /// Too many to keep: how they begin and end.
+    /// Too many to be written down; they can be restored.
     Elided(Elided),
 }
 
-/// Bytes of which only the beginning and the end were kept.
+/// Bytes of which only the beginning and the end are written down.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Elided {
-    /// How many there were.
+    /// How many there are.
     pub len: usize,
     /// Their SHA-256, in hexadecimal.
     pub sha256: String,
-    /// How they began.
+    /// How they begin.
     pub head: String,
-    /// How they ended.
+    /// How they end.
     #[serde(default)]
     pub tail: String,
 }
 
 impl Content {
-    /// The bytes; `None` if they were not kept and cannot be restored.
+    /// The bytes, restored if need be.
     #[must_use]
-    pub fn bytes(&self) -> Option<Bytes> {
+    pub fn bytes(&self) -> Bytes {
         match self {
-            Self::Whole(bytes) => Some(bytes.clone()),
+            Self::Whole(bytes) => bytes.clone(),
             Self::Elided(elided) => elided.restore(),
         }
     }
 }
 
 impl Elided {
-    /// The bytes as they were, if what is missing goes on as the beginning ends; their SHA-256 proves it.
+    /// The bytes as they were. A test of this crate proves it for each, by their SHA-256.
+    ///
+    /// # Panics
+    ///
+    /// If the beginning is shorter than the padding that follows it.
     #[must_use]
-    pub fn restore(&self) -> Option<Bytes> {
-        // Four, because what was sent in this size is padding: spaces, or the base64 of one letter.
-        let period = self.head.as_bytes().last_chunk::<4>()?;
-        let missing = self.len.checked_sub(self.head.len() + self.tail.len())?;
+    pub fn restore(&self) -> Bytes {
         let mut bytes = BytesMut::with_capacity(self.len);
-        bytes.extend_from_slice(self.head.as_bytes());
-        bytes.extend(period.iter().cycle().take(missing));
-        bytes.extend_from_slice(self.tail.as_bytes());
-        let digest = Sha256::digest(&bytes);
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        (hex == self.sha256).then(|| bytes.freeze())
+        if let Some(pieces) = PIECES.get(&self.sha256) {
+            for (text, times) in pieces {
+                bytes.extend(std::iter::repeat_n(text.as_bytes(), *times).flatten());
+            }
+        } else {
+            // What is missing goes on as the beginning ends: spaces, or the base64 of one letter, in fours.
+            let period = self
+                .head
+                .as_bytes()
+                .last_chunk::<4>()
+                .expect("160 bytes are kept");
+            let missing = self.len - self.head.len() - self.tail.len();
+            bytes.extend_from_slice(self.head.as_bytes());
+            bytes.extend(period.iter().cycle().take(missing));
+            bytes.extend_from_slice(self.tail.as_bytes());
+        }
+        bytes.freeze()
     }
 }
 
-/// All of the pieces in one; `None` if one of them is lost.
-pub(super) fn join(pieces: &[Content]) -> Option<Bytes> {
+/// What `elided.jsonl` says of contents that are not mere padding: by SHA-256, the texts they consist of and how
+/// often each is repeated.
+static PIECES: LazyLock<HashMap<String, Vec<(String, usize)>>> = LazyLock::new(|| {
+    #[derive(Deserialize)]
+    struct Line {
+        sha256: String,
+        pieces: Vec<(String, usize)>,
+    }
+    include_str!("../elided.jsonl")
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a line of elided.jsonl has this form"))
+        .map(|line: Line| (line.sha256, line.pieces))
+        .collect()
+});
+
+/// All of the pieces in one.
+pub(super) fn join(pieces: &[Content]) -> Bytes {
     if let [only] = pieces {
         return only.bytes();
     }
     let mut joined = BytesMut::new();
     for piece in pieces {
-        joined.extend_from_slice(&piece.bytes()?);
+        joined.extend_from_slice(&piece.bytes());
     }
-    Some(joined.freeze())
+    joined.freeze()
 }
 
 impl<'de> Deserialize<'de> for Content {
@@ -91,6 +120,10 @@ impl<'de> Deserialize<'de> for Content {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use sha2::{Digest, Sha256};
+
     use super::*;
 
     fn read(json: &str) -> Content {
@@ -99,23 +132,36 @@ mod tests {
 
     #[test]
     fn text_and_base64_are_whole() {
-        assert_eq!(read("\"aé\"").bytes().unwrap(), "aé");
-        assert_eq!(read("{\"base64\":\"AP8=\"}").bytes().unwrap(), &b"\x00\xff"[..]);
+        assert_eq!(read("\"aé\"").bytes(), "aé");
+        assert_eq!(read("{\"base64\":\"AP8=\"}").bytes(), &b"\x00\xff"[..]);
     }
 
     #[test]
-    fn padding_is_restored_and_anything_else_is_not() {
-        let sha256: String = Sha256::digest("{[[[[[[[[}")
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
+    fn what_was_elided_is_restored_to_the_byte() {
+        let exchanges = crate::exchanges();
+        let contents = exchanges.iter().flat_map(|exchange| {
+            let request = exchange
+                .request
+                .iter()
+                .flat_map(|request| request.body.iter().chain(&request.raw_head));
+            let response = exchange.response.iter().flat_map(|response| &response.chunks);
+            let messages = exchange.web_socket.iter().map(|message| &message.data);
+            request.chain(response).chain(messages)
+        });
+        let elided: BTreeMap<&str, &Elided> = contents
+            .filter_map(|content| match content {
+                Content::Elided(elided) => Some((elided.sha256.as_str(), elided)),
+                Content::Whole(_) => None,
+            })
             .collect();
-        let elided = Elided {
-            len: 10,
-            sha256,
-            head: "{[[[[".into(),
-            tail: "}".into(),
-        };
-        assert_eq!(elided.restore().unwrap(), "{[[[[[[[[}");
-        assert_eq!(Elided { len: 11, ..elided }.restore(), None);
+        assert_eq!(elided.len(), 31);
+        for (sha256, elided) in elided {
+            let bytes = elided.restore();
+            let digest: String = Sha256::digest(&bytes)
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            assert_eq!((bytes.len(), digest.as_str()), (elided.len, sha256));
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! ```
 //! for exchange in etcd_recordings::exchanges() {
 //!     let Some(response) = &exchange.response else { continue };
-//!     let Some(body) = response.body() else { continue }; // too large to have been kept
+//!     let body = response.body();
 //!     // Name the exchange in what a test says when it fails:
 //!     assert!(response.status >= 100, "{exchange}: {} bytes", body.len());
 //! }
@@ -159,9 +159,9 @@ impl Exchange {
 }
 
 impl Request {
-    /// The whole body; `None` if part of it was not kept.
+    /// The whole body.
     #[must_use]
-    pub fn body(&self) -> Option<Bytes> {
+    pub fn body(&self) -> Bytes {
         content::join(&self.body)
     }
 
@@ -173,15 +173,15 @@ impl Request {
 }
 
 impl Response {
-    /// The whole body, or what there was of it; `None` if part of it was not kept.
+    /// The whole body, or what there was of it.
     #[must_use]
-    pub fn body(&self) -> Option<Bytes> {
+    pub fn body(&self) -> Bytes {
         content::join(&self.chunks)
     }
 
-    /// The body as it came, piece by piece; `None` if part of it was not kept.
+    /// The body as it came, piece by piece.
     #[must_use]
-    pub fn pieces(&self) -> Option<Vec<Bytes>> {
+    pub fn pieces(&self) -> Vec<Bytes> {
         self.chunks.iter().map(Content::bytes).collect()
     }
 
