@@ -20,6 +20,12 @@ impl AsyncStdRuntime {
         Self { _private: () }
     }
 
+    /// The runtime, if this is called in one of its tasks.
+    #[must_use]
+    pub fn current() -> Option<Self> {
+        task::try_current().map(|_| Self::new())
+    }
+
     /// A transport on this runtime.
     #[must_use]
     pub fn transport(&self, config: HttpConfig) -> HttpTransport<Self> {

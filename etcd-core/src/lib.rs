@@ -7,5 +7,14 @@
 //! bytes, values and deadlines come out. The two traits in [`transport`] and [`runtime`] are what the outside
 //! supplies; nothing in this crate calls them.
 
+pub mod codec;
+pub mod endpoint;
+pub mod error;
+pub mod frame;
+pub mod gateway;
+pub mod key;
+pub mod machine;
+pub mod message;
+pub mod rpc;
 pub mod runtime;
 pub mod transport;

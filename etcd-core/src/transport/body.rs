@@ -70,7 +70,9 @@ impl ResponseBody {
     /// # Errors
     ///
     /// Whatever broke the exchange; a body cut short is an error, not an end.
-    pub fn next_frame(&mut self) -> impl Future<Output = Option<Result<BodyFrame, TransportError>>> + Send + '_ {
+    pub fn next_frame(
+        &mut self,
+    ) -> impl Future<Output = Option<Result<BodyFrame, TransportError>>> + Send + '_ {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx))
     }
 
@@ -120,7 +122,11 @@ impl Collected {
     }
 
     fn into_bytes(self) -> Bytes {
-        if self.joined.is_empty() { self.first } else { self.joined.freeze() }
+        if self.joined.is_empty() {
+            self.first
+        } else {
+            self.joined.freeze()
+        }
     }
 }
 

@@ -1,0 +1,97 @@
+//! One buffer for all bytes fields of a document.
+
+use std::cell::{Cell, RefCell};
+
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use bytes::{Bytes, BytesMut};
+use memchr::memmem;
+
+/// Encodes with padding, as every gateway demands; decodes with or without.
+pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Decodes base64 into slices of one shared buffer, allocated when the first byte needs it.
+///
+/// The decoded bytes of a document never exceed three quarters of its length, so one allocation holds them
+/// all, whatever their number. A slice keeps the whole buffer alive; who keeps few keys of a large response
+/// for long should copy them.
+pub(crate) struct Arena<'d> {
+    document: &'d [u8],
+    buffer: RefCell<BytesMut>,
+    keys_ahead: Cell<Option<usize>>,
+}
+
+impl<'d> Arena<'d> {
+    pub(crate) fn for_document(document: &'d [u8]) -> Self {
+        Self {
+            document,
+            buffer: RefCell::new(BytesMut::new()),
+            keys_ahead: Cell::new(None),
+        }
+    }
+
+    /// The bytes that `text` encodes, `None` if it is not base64.
+    pub(super) fn decode(&self, text: &str) -> Option<Bytes> {
+        if text.is_empty() {
+            return Some(Bytes::new());
+        }
+        let mut buffer = self.buffer.borrow_mut();
+        let room = base64::decoded_len_estimate(text.len());
+        if buffer.capacity() < room {
+            buffer.reserve(room.max(self.document.len() / 4 * 3));
+        }
+        buffer.resize(room, 0);
+        let length = BASE64.decode_slice(text, &mut buffer).ok()?;
+        buffer.truncate(length);
+        Some(buffer.split().freeze())
+    }
+
+    /// How many more key-value pairs the document can hold: the capacity that their list should start with.
+    ///
+    /// Counts the member that every pair has. A hostile document can make the count too large, by no more
+    /// than one pair for every 14 bytes it sends.
+    pub(super) fn keys_ahead(&self) -> usize {
+        self.keys_ahead.get().unwrap_or_else(|| {
+            let count = memmem::find_iter(self.document, b"\"mod_revision\"").count();
+            self.keys_ahead.set(Some(count));
+            count
+        })
+    }
+
+    /// Notes that `count` pairs were decoded.
+    pub(super) fn keys_decoded(&self, count: usize) {
+        self.keys_ahead.set(Some(self.keys_ahead().saturating_sub(count)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_share_one_buffer() {
+        let document = br#"{"a":"YWFh","b":"YmI=","c":"Yw==","d":"ZGRkZA=="}"#;
+        let arena = Arena::for_document(document);
+        let slices: Vec<_> = ["YWFh", "YmI=", "Yw=="]
+            .map(|text| arena.decode(text).unwrap())
+            .into();
+        assert_eq!(slices, ["aaa", "bb", "c"]);
+        for pair in slices.windows(2) {
+            assert_eq!(pair[0].as_ptr().wrapping_add(pair[0].len()), pair[1].as_ptr());
+        }
+    }
+
+    #[test]
+    fn what_is_not_base64_is_refused() {
+        let arena = Arena::for_document(b"0123456789");
+        for text in ["a", "a===", "YW Fh", "Y\u{e9}", "_-8="] {
+            assert_eq!(arena.decode(text), None, "{text}");
+        }
+        assert_eq!(arena.decode("YQ").unwrap(), "a");
+        assert_eq!(arena.decode("").unwrap(), "");
+    }
+}

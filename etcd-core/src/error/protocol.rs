@@ -1,0 +1,52 @@
+//! Bytes that cannot be understood.
+
+use crate::codec::{DecodeError, DecodeErrorKind};
+
+/// A response whose bytes cannot be understood. What they were is never shown: they may be anybody's values.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// It is not the JSON, or not the message, that was expected.
+    #[error("the response is not a valid answer to {expected} (byte {offset})")]
+    Malformed {
+        /// The call that was made, as `Service/Method`.
+        expected: &'static str,
+        /// Where in the line or body it stops being one, counted from 1; 0 if that is not known.
+        offset: usize,
+    },
+    /// A field holds what it cannot hold.
+    #[error("the field {field} of the response is not valid")]
+    Field {
+        /// Its name in etcd's proto files.
+        field: &'static str,
+    },
+    /// A field without which the response means nothing is not there.
+    #[error("the response lacks the field {field}")]
+    MissingField {
+        /// Its name in etcd's proto files.
+        field: &'static str,
+    },
+    /// The response ended in the middle of a message.
+    #[error("the response ended in the middle of a message")]
+    Truncated,
+    /// A message that has no place at this point of the exchange.
+    #[error("the server sent {what}, which was not expected here")]
+    Unexpected {
+        /// What came.
+        what: &'static str,
+    },
+}
+
+impl ProtocolError {
+    /// What the decoder says of a body or line that should have been `expected`.
+    #[must_use]
+    pub fn from_decode(expected: &'static str, error: DecodeError) -> Self {
+        if error.kind == DecodeErrorKind::Truncated {
+            return Self::Truncated;
+        }
+        Self::Malformed {
+            expected,
+            offset: error.column,
+        }
+    }
+}
