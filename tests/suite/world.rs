@@ -1,8 +1,10 @@
 //! What a behaviour runs in.
 
+use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
-use anyetcd::{Client, ClientBuilder};
+use anyetcd::{Client, ClientBuilder, Runtime as _};
 use etcd_process::{Dialect, Server, shared};
 
 /// A client of one dialect's server, and names that no other behaviour uses.
@@ -49,5 +51,19 @@ impl World {
     /// A client as it is configured by default, without endpoints, on this harness's runtime.
     pub(crate) fn builder() -> ClientBuilder {
         Client::builder().runtime(crate::harness::runtime())
+    }
+
+    /// Waits until `condition` holds, asking again and again, for what a server does some time after it answered.
+    ///
+    /// A condition that never holds ends with the behaviour itself, as one that hangs.
+    pub(crate) async fn until<F: Future<Output = bool>>(mut condition: impl FnMut() -> F) {
+        while !condition().await {
+            Self::pause(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Lets others go on for a while. Not a way to wait for something: see [`until`](Self::until).
+    pub(crate) async fn pause(time: Duration) {
+        crate::harness::runtime().sleep_until(Instant::now() + time).await;
     }
 }
