@@ -112,6 +112,12 @@ behaviours! {
         a_delete_on_a_value_happens_only_while_it_is_there,
         a_conditional_delete_of_a_range_asks_it_of_every_key,
     }
+    compaction {
+        a_compaction_drops_what_is_older_than_its_revision,
+        a_revision_is_compacted_once_and_not_ahead_of_time,
+        a_physical_compaction_waits_and_keeps_the_present,
+        a_revision_that_is_not_there_yet_cannot_be_read,
+    }
     lease {
         a_granted_lease_is_listed_and_lives,
         a_lease_takes_the_id_it_is_given_once,
@@ -146,5 +152,53 @@ behaviours! {
         no_lease_no_campaign,
         an_election_is_not_held_up_by_keys_that_begin_like_it,
         a_leadership_guards_a_transaction,
+    }
+    paging {
+        ten_thousand_keys_come_once_each_and_in_order,
+        pages_show_one_revision_whatever_is_written_meanwhile,
+        pages_can_show_the_past,
+        a_limit_counts_over_all_pages,
+        a_single_page_tells_its_revision_too,
+        a_range_without_keys_ends_at_once,
+        a_page_that_was_not_waited_for_is_not_lost,
+        pages_that_the_client_finds_too_large_are_asked_for_again_in_halves,
+        a_compaction_under_the_pages_is_told,
+        reading_goes_on_after_an_error_where_it_was,
+    }
+    load {
+        a_value_of_the_size_a_server_takes_is_read_back,
+        a_value_larger_than_a_server_takes_is_refused_and_not_written,
+        an_answer_of_twenty_megabytes_arrives_whole,
+        an_answer_larger_than_the_client_takes_is_an_error_and_the_next_call_works,
+        a_write_whose_answer_is_too_large_leaves_its_outcome_open,
+        a_thousand_calls_at_once_are_each_answered,
+        tasks_share_a_client,
+    }
+    cancel {
+        every_kind_of_call_may_be_dropped_while_others_go_on,
+        connections_of_dropped_calls_are_closed,
+        a_dropped_transaction_is_applied_whole_or_not_at_all,
+        a_dropped_client_closes_its_connections,
+    }
+    deadline {
+        calls_to_a_silent_server_end_at_their_deadline,
+        many_calls_that_hang_at_once_all_end,
+        a_client_does_not_wait_longer_for_a_silent_server_to_begin_with,
+        a_lock_has_a_deadline_of_its_own,
+        a_call_without_time_is_not_sent,
+        a_deadline_may_be_as_far_away_as_one_likes,
+    }
+    input {
+        a_key_is_not_empty,
+        a_put_keeps_or_brings_but_not_both,
+        a_lease_lives_for_a_time_that_servers_know,
+        a_lease_that_is_needed_is_named,
+        locks_and_elections_have_names,
+        a_transaction_keeps_to_its_limits,
+        a_compaction_names_a_revision,
+        administration_names_what_it_is_about,
+        pages_come_in_the_order_of_their_keys,
+        a_call_goes_to_an_endpoint_that_can_be_used,
+        a_client_is_not_made_of_settings_that_cannot_work,
     }
 }
