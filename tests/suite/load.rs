@@ -50,15 +50,17 @@ pub(crate) async fn a_value_larger_than_a_server_takes_is_refused_and_not_writte
 }
 
 pub(crate) async fn an_answer_of_twenty_megabytes_arrives_whole(world: World) {
-    const VALUES: u32 = 20;
-    for number in 0..VALUES {
+    const SIZE: usize = 1_000_000;
+    let noise = noise(SIZE + 20, 5);
+    let value = |number| &noise[number..number + SIZE];
+    for number in 0..20 {
         let key = world.key(&format!("{number:02}"));
-        world.client.put(key, noise(1_000_000, number)).await.unwrap();
+        world.client.put(key, value(number)).await.unwrap();
     }
     let got = world.client.get(prefix(world.key(""))).await.unwrap();
     assert_eq!((got.kvs.len(), got.more), (20, false));
     for (kv, number) in got.kvs.iter().zip(0..) {
-        assert!(kv.value == noise(1_000_000, number), "value {number}");
+        assert!(kv.value == value(number), "value {number}");
     }
     world.client.delete(prefix(world.key(""))).await.unwrap();
 }

@@ -37,7 +37,9 @@ impl World {
 
     /// A server of this behaviour's own, to be disturbed as it likes.
     pub(crate) fn own_server(&self) -> Server {
-        Server::start(self.dialect)
+        // The only member waits an election timeout before it elects itself, a second by default.
+        let soon = ["--heartbeat-interval=20", "--election-timeout=100"];
+        Server::builder(self.dialect).args(soon).start()
     }
 
     /// A client of any server, on this harness's runtime.
