@@ -9,6 +9,9 @@ use futures_util::future::{Either, join, select};
 
 use super::World;
 
+/// Long enough for a server to write the key of a waiter: given up just then, it would leave the key to its lease.
+const ENOUGH_TO_QUEUE: Duration = Duration::from_secs(1);
+
 async fn lease(client: &Client) -> i64 {
     client.leases().grant(600).await.unwrap().id
 }
@@ -143,7 +146,7 @@ pub(crate) async fn a_campaign_that_is_not_won_in_time_is_given_up(world: World)
     let (first, second) = (lease(&world.client).await, lease(&world.client).await);
     win(&world, &name, first, "first").await;
     let late = world.client.elections().campaign(&name, second, "second");
-    let error = late.timeout(Duration::from_millis(400)).await.unwrap_err();
+    let error = late.timeout(ENOUGH_TO_QUEUE).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Timeout(_)), "{error:?}");
     assert!(error.is_outcome_unknown());
     until_candidates(&world, &name, 1).await;

@@ -10,6 +10,9 @@ use futures_util::future::{Either, join, select};
 
 use super::World;
 
+/// Long enough for a server to write the key of a waiter: given up just then, it would leave the key to its lease.
+const ENOUGH_TO_QUEUE: Duration = Duration::from_secs(1);
+
 async fn lease(client: &Client) -> i64 {
     client.leases().grant(600).await.unwrap().id
 }
@@ -121,7 +124,7 @@ pub(crate) async fn a_lock_that_is_not_free_in_time_is_given_up(world: World) {
     let name = world.key("l");
     let impatient = World::builder()
         .endpoint(world.server().client_url())
-        .wait_timeout(Duration::from_millis(400))
+        .wait_timeout(ENOUGH_TO_QUEUE)
         .build()
         .unwrap();
     let (holder, waiter) = (lease(&world.client).await, lease(&world.client).await);
@@ -130,7 +133,7 @@ pub(crate) async fn a_lock_that_is_not_free_in_time_is_given_up(world: World) {
         .client
         .locks()
         .lock(&name, waiter)
-        .timeout(Duration::from_millis(400));
+        .timeout(ENOUGH_TO_QUEUE);
     for call in [impatient.locks().lock(&name, waiter), own_timeout] {
         let error = call.await.unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Timeout(_)), "{error:?}");
