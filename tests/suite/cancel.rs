@@ -49,7 +49,8 @@ async fn drop_every_kind_of_call(client: &Client, key: &str, lease: i64, polls: 
         Box::pin(drop_after(polls, client.get(key))),
         Box::pin(drop_after(polls, pages.try_next())),
         Box::pin(drop_after(polls, client.delete(key))),
-        Box::pin(drop_after(polls, client.txn(Txn::new().then([Get::new(key)])))),
+        // Not one that only reads: etcd 3.5.1 panics when the caller of such a one goes away (etcd issue 14110).
+        Box::pin(drop_after(polls, client.txn(Txn::new().then([Put::new(key, "v")])))),
         Box::pin(drop_after(polls, client.put(key, "v").if_absent())),
         Box::pin(drop_after(polls, leases.time_to_live(lease))),
         Box::pin(drop_after(polls, leases.keep_alive_once(lease))),

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyetcd::error::TimeoutPhase;
 use anyetcd::{BoxFuture, ErrorKind, Get, Put, Result, Txn};
+use etcd_process::Dialect;
 use futures_util::future::join_all;
 
 use super::World;
@@ -53,9 +54,8 @@ pub(crate) async fn calls_to_a_silent_server_end_at_their_deadline(world: World)
     let gets = Txn::new().then([Get::new("k")]);
     server.freeze();
     let began = Instant::now();
-    assert_timed_out([
+    let mut calls = vec![
         call(Request::Read, client.get("k").timeout(SHORT)),
-        call(Request::Read, client.txn(gets).timeout(SHORT)),
         call(Request::Read, leases.time_to_live(lease).timeout(SHORT)),
         call(Request::Read, client.cluster().member_list().timeout(SHORT)),
         call(Request::Read, client.maintenance().status(&endpoint).timeout(SHORT)),
@@ -69,8 +69,12 @@ pub(crate) async fn calls_to_a_silent_server_end_at_their_deadline(world: World)
         call(Request::Write, leases.grant(60).timeout(SHORT)),
         call(Request::Write, locks.lock("l", lease).timeout(SHORT)),
         call(Request::Write, elections.campaign("e", lease, "v").timeout(SHORT)),
-    ])
-    .await;
+    ];
+    // etcd 3.5.1 would panic, once thawed, over a caller that has gone away (etcd issue 14110).
+    if world.dialect != Dialect::G1_16 {
+        calls.push(call(Request::Read, client.txn(gets).timeout(SHORT)));
+    }
+    assert_timed_out(calls).await;
     assert!(began.elapsed() >= SHORT);
 
     server.thaw();
