@@ -41,8 +41,8 @@
 //! # Cancel safety
 //!
 //! Dropping any future or stream of this crate leaves the client usable and closes what was under way on the
-//! server: a waiting lock gives its place up. A write that is dropped after it was sent may or may not be
-//! applied.
+//! server: a waiting lock gives its place up, at the latest when its lease ends. A write that is dropped after
+//! it was sent may or may not be applied, now or a moment later.
 
 mod builder;
 mod call;

@@ -25,7 +25,8 @@ impl Elections<'_> {
     /// Waits to win the election `name`, held by `lease`, and proclaims `value` then.
     ///
     /// Its deadline is [`ClientBuilder::wait_timeout`](crate::ClientBuilder::wait_timeout). Dropping it while it
-    /// waits gives the candidacy up.
+    /// waits gives the candidacy up; dropped earlier, it may leave it there until `lease` ends, as
+    /// [`Locks::lock`](crate::Locks::lock) does.
     pub fn campaign(&self, name: impl IntoBytes, lease: i64, value: impl IntoBytes) -> Call<Campaign> {
         self.client.call(Campaign::new(name, lease, value))
     }

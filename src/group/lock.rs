@@ -27,7 +27,9 @@ impl Locks<'_> {
     /// Waits for the lock `name` and takes it, held by `lease`.
     ///
     /// Its deadline is [`ClientBuilder::wait_timeout`](crate::ClientBuilder::wait_timeout). Dropping it while it
-    /// waits gives the place up.
+    /// waits gives the place up. Dropped earlier, while the server writes the waiter's key, it may leave the key
+    /// there until `lease` ends, where it keeps others waiting: revoke the lease if it has no other use
+    /// (`client/v3/concurrency/mutex.go`, `Lock`, takes back only what it knows to be written).
     pub fn lock(&self, name: impl IntoBytes, lease: i64) -> Call<Lock> {
         self.client.call(Lock::new(name, lease))
     }

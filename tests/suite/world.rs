@@ -1,8 +1,10 @@
 //! What a behaviour runs in.
 
+use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
-use anyetcd::{Client, ClientBuilder};
+use anyetcd::{Client, ClientBuilder, Runtime as _};
 use etcd_process::{Dialect, Server, shared};
 
 /// A client of one dialect's server, and names that no other behaviour uses.
@@ -35,7 +37,9 @@ impl World {
 
     /// A server of this behaviour's own, to be disturbed as it likes.
     pub(crate) fn own_server(&self) -> Server {
-        Server::start(self.dialect)
+        // The only member waits an election timeout before it elects itself, a second by default.
+        let soon = ["--heartbeat-interval=20", "--election-timeout=100"];
+        Server::builder(self.dialect).args(soon).start()
     }
 
     /// A client of any server, on this harness's runtime.
@@ -49,5 +53,19 @@ impl World {
     /// A client as it is configured by default, without endpoints, on this harness's runtime.
     pub(crate) fn builder() -> ClientBuilder {
         Client::builder().runtime(crate::harness::runtime())
+    }
+
+    /// Waits until `condition` holds, asking again and again, for what a server does some time after it answered.
+    ///
+    /// A condition that never holds ends with the behaviour itself, as one that hangs.
+    pub(crate) async fn until<F: Future<Output = bool>>(mut condition: impl FnMut() -> F) {
+        while !condition().await {
+            Self::pause(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Lets others go on for a while. Not a way to wait for something: see [`until`](Self::until).
+    pub(crate) async fn pause(time: Duration) {
+        crate::harness::runtime().sleep_until(Instant::now() + time).await;
     }
 }

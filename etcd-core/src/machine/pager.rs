@@ -118,12 +118,12 @@ impl Pager {
     pub fn handle_page(&mut self, page: &GetResponse) {
         debug_assert_eq!(self.state, State::Asked, "a page nobody asked for");
         self.state = State::Done;
-        let Some(last) = page.kvs.last().filter(|_| page.more) else {
-            return;
-        };
         if self.next.revision <= 0 {
             self.next.revision = page.header.revision;
         }
+        let Some(last) = page.kvs.last().filter(|_| page.more) else {
+            return;
+        };
         if let Some(wanted) = &mut self.wanted {
             *wanted -= page.kvs.len() as i64;
             if *wanted <= 0 {
@@ -259,6 +259,17 @@ mod tests {
         for limit in [1, 127, 128, 129, 999, 1000, 1001] {
             let (keys, _) = page_through(Get::new(prefix("k")).limit(limit), &pairs);
             assert_eq!(keys.len(), 1000.min(limit as usize), "limit {limit}");
+        }
+    }
+
+    #[test]
+    fn the_first_page_tells_the_revision_even_if_it_is_the_last() {
+        for count in [0, 1, 1000] {
+            let mut pager = Pager::new(Get::new(prefix("k"))).unwrap();
+            assert_eq!(pager.revision(), 0);
+            let request = pager.poll_request().unwrap();
+            pager.handle_page(&answer(&pairs(count, |_| 10), &request));
+            assert_eq!(pager.revision(), 42, "{count} keys");
         }
     }
 
