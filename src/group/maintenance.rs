@@ -75,7 +75,8 @@ impl Maintenance<'_> {
         self.client.call(Alarm::activate(alarm, member_id))
     }
 
-    /// Clears an alarm of the member `member_id`, 0 for all members.
+    /// Clears an alarm of the member `member_id`, which [`alarms`](Self::alarms) names. There is no id that stands for
+    /// all members: 0 clears nothing.
     pub fn alarm_deactivate(&self, alarm: AlarmType, member_id: u64) -> Call<Alarm> {
         self.client.call(Alarm::deactivate(alarm, member_id))
     }

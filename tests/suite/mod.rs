@@ -7,6 +7,8 @@
 //! Behaviours share one server a dialect and keep to keys below [`World::key`]; one that disturbs its server
 //! starts its own ([`World::own_server`]).
 
+mod eventually;
+mod proxy;
 mod world;
 
 use std::future::Future;
@@ -15,6 +17,8 @@ use std::time::Duration;
 use anyetcd::Runtime as _;
 use etcd_process::Dialect;
 
+pub(crate) use eventually::{eventually, pause};
+pub(crate) use proxy::Proxy;
 pub(crate) use world::World;
 
 /// A behaviour that takes longer than this hangs: the slowest take some 20 s on a loaded machine.
@@ -57,6 +61,35 @@ macro_rules! behaviours {
 }
 
 behaviours! {
+    auth {
+        a_changed_password_ends_the_tokens_of_the_old_one,
+        a_user_may_do_what_its_roles_permit,
+        authentication_may_be_switched_on_and_off_while_a_client_runs,
+        tokens_that_expired_or_were_lost_are_renewed_unseen_with_one_login_for_all,
+        users_and_roles_are_added_read_listed_and_deleted,
+    }
+    cluster {
+        a_learner_is_added_hands_calls_on_and_is_promoted_once_it_is_in_sync,
+        a_member_that_has_not_started_is_updated_and_removed,
+    }
+    cluster_guard {
+        a_server_that_lost_its_data_is_reported_and_not_papered_over,
+        another_cluster_at_the_same_address_is_reported_until_a_client_is_made_anew,
+    }
+    failover {
+        a_cluster_goes_on_without_its_leader_and_says_so_without_a_quorum,
+        a_put_whose_answer_is_lost_is_not_repeated_and_a_get_is,
+        calls_move_on_from_an_endpoint_that_refuses,
+        every_acknowledged_put_is_there_after_restarts_and_none_was_made_twice,
+        reads_move_on_from_an_endpoint_that_is_silent_and_writes_once_it_is_known,
+    }
+    interop {
+        etcdctl_campaigns_against_our_leader_and_we_against_its,
+        etcdctl_reads_what_we_wrote,
+        etcdctl_waits_for_our_lock_and_we_for_its,
+        leases_are_the_same_to_both,
+        we_read_what_etcdctl_wrote,
+    }
     kv {
         a_put_is_read_back_with_its_revisions,
         keys_and_values_are_any_bytes,
@@ -200,5 +233,18 @@ behaviours! {
         pages_come_in_the_order_of_their_keys,
         a_call_goes_to_an_endpoint_that_can_be_used,
         a_client_is_not_made_of_settings_that_cannot_work,
+    }
+    maintenance {
+        a_full_database_refuses_puts_until_it_is_cleared,
+        a_member_tells_its_version_size_and_leader,
+        an_alarm_is_raised_listed_and_cleared,
+        checksums_and_downgrades_are_asked_for_where_they_are_offered,
+        only_the_leader_hands_the_leadership_on,
+    }
+    snapshot {
+        a_saved_snapshot_is_private_complete_and_what_etcdctl_takes,
+        a_server_that_falls_silent_midway_is_left_after_the_timeout,
+        a_snapshot_dropped_midway_leaves_no_file_and_no_connection,
+        a_snapshot_is_written_to_any_writer_over_nothing_but_whole_files,
     }
 }

@@ -34,7 +34,7 @@ message! {
     pub struct Alarm {
         /// What to do.
         action: AlarmAction,
-        /// The member concerned, 0 for all.
+        /// The member concerned; of no account when listing.
         member_id as "memberID": u64,
         /// The kind concerned.
         alarm: AlarmType,
@@ -58,7 +58,9 @@ impl Alarm {
         }
     }
 
-    /// Clears an alarm of the member `member_id`; 0 stands for all members.
+    /// Clears an alarm of the member `member_id`. There is no id that stands for all members: a server looks for
+    /// an alarm of exactly this one and answers without any if there is none
+    /// (`server/etcdserver/api/v3alarm/alarms.go`, `Deactivate`).
     #[must_use]
     pub fn deactivate(alarm: AlarmType, member_id: u64) -> Self {
         Self {

@@ -1,0 +1,105 @@
+//! Members: listed, added, promoted, updated, removed.
+
+use std::time::Duration;
+
+use anyetcd::EtcdError;
+use anyetcd::message::MemberAdd;
+use etcd_process::Cluster;
+
+use super::{World, eventually};
+
+/// A cluster takes no new member before its members have been connected for 5 s; the client waits for that.
+const SETTLED: Duration = Duration::from_secs(60);
+
+pub(crate) async fn a_learner_is_added_hands_calls_on_and_is_promoted_once_it_is_in_sync(world: World) {
+    let mut cluster = Cluster::start(world.dialect, 1);
+    let client = World::client_of(&cluster.members()[0]);
+    client.put("k", "v").await.unwrap();
+    let before = client.cluster().member_list().await.unwrap().members;
+    assert_eq!(before.len(), 1);
+    assert_eq!(before[0].client_urls, cluster.client_urls());
+    assert!(!before[0].is_learner && before[0].id != 0);
+
+    let index = cluster.new_member();
+    let peer_url = cluster.members()[index].peer_url();
+    let added = client
+        .call(MemberAdd::new([&peer_url]).learner())
+        .timeout(SETTLED)
+        .await
+        .unwrap();
+    let learner = added.member.id;
+    assert!(added.member.is_learner && added.member.name.is_empty());
+    assert_eq!((added.member.peer_urls, added.members.len()), (vec![peer_url], 2));
+    // A busy server may need longer than that for an answer at all.
+    let error = eventually("the learner is refused", || async {
+        let promoted = client.cluster().member_promote(learner);
+        let error = promoted.timeout(Duration::from_secs(2)).await.unwrap_err();
+        (error.etcd() == Some(EtcdError::LearnerNotReady)).then_some(error)
+    })
+    .await;
+    assert!(error.is_retry_safe());
+
+    cluster.member_mut(index).spawn();
+    let url = cluster.members()[index].client_url();
+    eventually("the learner answers", || async {
+        let status = client.maintenance().status(url).timeout(Duration::from_secs(5)).await.ok()?;
+        status.is_learner.then_some(())
+    })
+    .await;
+    let error = client.get("k").endpoint(url).await.unwrap_err();
+    assert_eq!(error.etcd(), Some(EtcdError::NotSupportedForLearner));
+    let both = World::builder()
+        .endpoints([url, cluster.members()[0].client_url()])
+        .build()
+        .unwrap();
+    both.put("k", "w").await.unwrap();
+    let other_way = World::builder()
+        .endpoints([url, cluster.members()[0].client_url()])
+        .build()
+        .unwrap();
+    assert_eq!(other_way.get("k").await.unwrap().first().unwrap().version, 2);
+
+    let promoted = client.cluster().member_promote(learner).timeout(SETTLED).await.unwrap();
+    assert!(promoted.members.iter().all(|member| !member.is_learner));
+    let error = client.cluster().member_promote(learner).await.unwrap_err();
+    assert_eq!(error.etcd(), Some(EtcdError::MemberNotLearner));
+    eventually("the member votes", || async {
+        client.get("k").endpoint(url).timeout(Duration::from_secs(5)).await.ok()
+    })
+    .await;
+}
+
+pub(crate) async fn a_member_that_has_not_started_is_updated_and_removed(world: World) {
+    let mut cluster = Cluster::start(world.dialect, 1);
+    let client = World::client_of(&cluster.members()[0]);
+    let members = client.cluster();
+    let index = cluster.new_member();
+    let peer_url = cluster.members()[index].peer_url();
+    let learner = client
+        .call(MemberAdd::new([&peer_url]).learner())
+        .timeout(SETTLED)
+        .await
+        .unwrap()
+        .member
+        .id;
+    let moved = ["http://127.0.0.1:1", "http://127.0.0.1:2"];
+    let updated = members.member_update(learner, moved).await.unwrap().members;
+    let updated = updated.iter().find(|member| member.id == learner).unwrap();
+    assert_eq!(updated.peer_urls, moved);
+
+    let bad = members.member_add(["127.0.0.1"]).await.unwrap_err();
+    assert_eq!(bad.etcd(), Some(EtcdError::MemberBadUrls));
+    let unknown = members.member_update(1, ["http://127.0.0.1:3"]).await.unwrap_err();
+    assert_eq!(unknown.etcd(), Some(EtcdError::MemberNotFound));
+    let unknown = members.member_promote(1).await.unwrap_err();
+    assert_eq!(unknown.etcd(), Some(EtcdError::MemberNotFound));
+
+    let removed = members.member_remove(learner).await.unwrap();
+    assert_eq!(removed.members.len(), 1);
+    let taken = MemberAdd::new([cluster.members()[0].peer_url()]).learner();
+    let taken = client.call(taken).await.unwrap_err();
+    assert_eq!(taken.etcd(), Some(EtcdError::PeerUrlExists));
+    let again = members.member_remove(learner).await.unwrap_err();
+    assert_eq!(again.etcd(), Some(EtcdError::MemberNotFound));
+    assert_eq!(members.member_list().await.unwrap().members.len(), 1);
+}
