@@ -114,34 +114,30 @@ impl<I: Read + Write + Unpin + Send + 'static> DrivenBody<I> {
             place.park(connection);
         }
     }
-}
 
-impl<I: Read + Write + Unpin + Send + 'static> Stream for DrivenBody<I> {
-    type Item = Result<BodyFrame, TransportError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Item> {
+    /// The next frame, driving the connection once if there is none yet.
+    fn poll_driven(&mut self, cx: &mut Context<'_>) -> Poll<Item> {
         let mut driven = false;
         loop {
-            let this = &mut *self;
-            let Some(live) = &mut this.live else {
+            let Some(live) = &mut self.live else {
                 return Poll::Ready(None);
             };
             // What arrives here comes from the driver alone, which is polled below: no waker of ours is needed.
-            let frame = Pin::new(&mut this.incoming).poll_frame(&mut Context::from_waker(Waker::noop()));
+            let frame = Pin::new(&mut self.incoming).poll_frame(&mut Context::from_waker(Waker::noop()));
             match frame {
                 Poll::Ready(Some(Ok(frame))) => {
-                    if this.incoming.is_end_stream() {
-                        this.finish();
+                    if self.incoming.is_end_stream() {
+                        self.finish();
                     }
                     if let Some(frame) = body_frame(frame) {
                         return Poll::Ready(Some(Ok(frame)));
                     }
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    this.live = None;
+                    self.live = None;
                     return Poll::Ready(Some(Err(failure::from_hyper(error, Delivery::MaybeSent))));
                 }
-                Poll::Ready(None) => this.finish(),
+                Poll::Ready(None) => self.finish(),
                 Poll::Pending if driven => return Poll::Pending,
                 Poll::Pending => {
                     live.connection.poll_drive(cx);
@@ -149,6 +145,18 @@ impl<I: Read + Write + Unpin + Send + 'static> Stream for DrivenBody<I> {
                 }
             }
         }
+    }
+}
+
+impl<I: Read + Write + Unpin + Send + 'static> Stream for DrivenBody<I> {
+    type Item = Result<BodyFrame, TransportError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Item> {
+        let Some(live) = &self.live else {
+            return Poll::Ready(None);
+        };
+        let wakeups = live.connection.wakeups();
+        wakeups.poll(cx, |cx| self.poll_driven(cx))
     }
 }
 

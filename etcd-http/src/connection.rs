@@ -16,6 +16,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 
 use crate::body::Outgoing;
 use crate::failure;
+use crate::wakeups::Wakeups;
 
 /// hyper's side of a connection: reads, writes, and ends when the connection does.
 pub(crate) type Driver<I> = http1::Connection<Wire<I>, Outgoing>;
@@ -26,6 +27,7 @@ pub(crate) struct Connection<I: Read + Write + Unpin + 'static> {
     /// `None` once the connection has ended; dropping it is what makes hyper give back an unsent request.
     driver: Option<Driver<I>>,
     wrote: Arc<AtomicBool>,
+    wakeups: Arc<Wakeups>,
 }
 
 /// Why a request got no response.
@@ -52,6 +54,7 @@ impl<I: Read + Write + Unpin + 'static> Connection<I> {
             sender,
             driver: Some(driver),
             wrote,
+            wakeups: Arc::new(Wakeups::new()),
         })
     }
 
@@ -61,14 +64,18 @@ impl<I: Read + Write + Unpin + 'static> Connection<I> {
         request: Request<Outgoing>,
     ) -> Result<Response<Incoming>, SendFailure> {
         self.wrote.store(false, Ordering::Relaxed);
+        // Handing the request over tells the driver of it, which is polled next anyway.
+        self.wakeups.mute();
         let mut response = pin!(self.sender.try_send_request(request));
         let outcome = poll_fn(|cx| {
-            drive(&mut self.driver, cx);
-            match response.as_mut().poll(cx) {
-                Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-                Poll::Pending if self.driver.is_none() => Poll::Ready(None),
-                Poll::Pending => Poll::Pending,
-            }
+            self.wakeups.poll(cx, |cx| {
+                drive(&mut self.driver, cx);
+                match response.as_mut().poll(cx) {
+                    Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+                    Poll::Pending if self.driver.is_none() => Poll::Ready(None),
+                    Poll::Pending => Poll::Pending,
+                }
+            })
         });
         match outcome.await {
             Some(outcome) => outcome.map_err(|failure| SendFailure::new(failure, &self.wrote)),
@@ -77,6 +84,11 @@ impl<I: Read + Write + Unpin + 'static> Connection<I> {
                 unsent: None,
             }),
         }
+    }
+
+    /// What wakes the task that polls this connection, to be polled through.
+    pub(crate) fn wakeups(&self) -> Arc<Wakeups> {
+        self.wakeups.clone()
     }
 
     /// Reads and writes what can be read and written now.

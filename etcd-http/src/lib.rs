@@ -25,6 +25,7 @@ mod futures_io;
 mod pool;
 mod request;
 mod transport;
+mod wakeups;
 
 pub use config::{
     DEFAULT_CONNECT_TIMEOUT, DEFAULT_HEAD_LIMIT, DEFAULT_IDLE_TIME, DEFAULT_MAX_CONNECTIONS,
