@@ -62,9 +62,9 @@ fn measure(rounds: usize) -> Result<(), String> {
         "{:<20} {:>8} {:>8} {:>7} {:>16}",
         "", "seconds", "CPU s", "crates", "executable bytes"
     );
-    let mut times = [const { Vec::new() }; PACKAGES.len()];
+    let mut all = [const { Vec::new() }; PACKAGES.len()];
     for _ in 0..rounds {
-        for (package, times) in PACKAGES.iter().zip(&mut times) {
+        for (package, all) in PACKAGES.iter().zip(&mut all) {
             let built = build(package)?;
             println!(
                 "{package:<20} {:>8.1} {:>8.1} {:>7} {:>16}",
@@ -73,11 +73,19 @@ fn measure(rounds: usize) -> Result<(), String> {
                 built.crates,
                 built.executable_bytes,
             );
-            times.push(built.time);
+            all.push(built);
         }
     }
-    let [anyetcd, etcd_client] = times.map(|times| median(times).as_secs_f64());
-    println!("\nof etcd-client's time: {:.2} (medians)", anyetcd / etcd_client);
+    let ratio = |of: fn(&Built) -> f64| {
+        let [anyetcd, etcd_client] = &all;
+        median(anyetcd, of) / median(etcd_client, of)
+    };
+    println!(
+        "\nof etcd-client's: {:.2} of the time, {:.2} of the CPU time, {:.2} of the crates (medians)",
+        ratio(|built| built.time.as_secs_f64()),
+        ratio(|built| built.cpu.as_secs_f64()),
+        ratio(|built| built.crates as f64),
+    );
     Ok(())
 }
 
@@ -146,7 +154,8 @@ fn manifest_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
+fn median(all: &[Built], of: fn(&Built) -> f64) -> f64 {
+    let mut values: Vec<f64> = all.iter().map(of).collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
