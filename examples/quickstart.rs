@@ -1,0 +1,67 @@
+//! The first minutes with etcd: write, read, decide, and let a key disappear by itself.
+//!
+//! ```sh
+//! ETCD_ENDPOINTS=http://127.0.0.1:2379 cargo run --example quickstart
+//! ```
+
+mod endpoints;
+
+use anyetcd::{Client, Compare, Get, Put, Txn, prefix};
+
+#[tokio::main]
+async fn main() -> anyetcd::Result<()> {
+    // Finds the runtime it is called in. On async-std or smol this line would be the same.
+    let client = Client::connect(endpoints::from_env()).await?;
+    let status = client.maintenance().status(client.current_endpoint()).await?;
+    println!(
+        "on Tokio, with etcd {} at {}",
+        status.version,
+        client.current_endpoint()
+    );
+
+    // A call is made when it is awaited; until then it can be given options.
+    client.put("quickstart/mode", "fast").await?;
+    let before = client.put("quickstart/mode", "faster").prev_kv().await?.prev_kv;
+    println!("before: {:?}", before.map(|kv| kv.value));
+
+    // Keys and values are bytes. A prefix is a range of keys.
+    client.put("quickstart/bytes", b"\x00\xff").await?;
+    for kv in client.get(prefix("quickstart/")).limit(100).await?.kvs {
+        println!("{:?} = {:?}, written {} times", kv.key, kv.value, kv.version);
+    }
+
+    // All or nothing, and only if nobody has changed the mode meanwhile.
+    let swapped = client
+        .txn(
+            Txn::when([Compare::value("quickstart/mode").eq("faster")])
+                .then([Put::new("quickstart/mode", "safe")])
+                .otherwise([Get::new("quickstart/mode")]),
+        )
+        .await?;
+    println!(
+        "the mode is {}",
+        if swapped.succeeded {
+            "now safe"
+        } else {
+            "somebody else's choice"
+        }
+    );
+
+    // What a service says of itself should end with it: the key goes when its lease does.
+    let lease = client.leases().grant(60).await?;
+    client
+        .put("quickstart/service", "10.0.0.1")
+        .lease(lease.id)
+        .await?;
+    let left = client.leases().time_to_live(lease.id).keys().await?;
+    println!("a lease of {} s keeps {:?}", left.granted_ttl, left.keys);
+    client.leases().revoke(lease.id).await?;
+    println!(
+        "without it: {:?}",
+        client.get("quickstart/service").await?.first()
+    );
+
+    let deleted = client.delete(prefix("quickstart/")).await?.deleted;
+    println!("{deleted} keys tidied up");
+    Ok(())
+}
