@@ -12,6 +12,7 @@
 //! |---|---|
 //! | [`store`], [`lease`] | what a cluster agrees on, as plain data structures |
 //! | [`Server`] | calls as messages: [`Request`] in, [`Output`] out |
+//! | [`Gateway`] | HTTP: requests in, heads and bodies out |
 // Messages of etcd-core are `#[non_exhaustive]`: from here they can only be filled in after `default()`.
 #![allow(clippy::field_reassign_with_default)]
 
@@ -19,6 +20,7 @@ mod auth;
 mod call;
 mod config;
 mod dialect;
+mod gateway;
 pub mod lease;
 mod protobuf;
 mod random;
@@ -33,6 +35,7 @@ mod watch;
 pub use call::{Request, Response};
 pub use config::Config;
 pub use dialect::Dialect;
+pub use gateway::{ExchangeId, Gateway, GatewayEvent, GatewayOutput, MAX_BODY_BYTES};
 pub use server::{CallId, CallOptions, Output, OutputEvent, Server};
 pub use snapshot::SnapshotError;
 pub use status::Status;

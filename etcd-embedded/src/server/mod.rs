@@ -225,6 +225,12 @@ impl Server {
         self.calls.len()
     }
 
+    /// Whether the database is full and writes are refused.
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        self.state.has_alarm(crate::state::Alarm::NoSpace)
+    }
+
     /// This member's id.
     #[must_use]
     pub fn member_id(&self) -> u64 {
