@@ -357,11 +357,12 @@ mod tests {
         framer.handle_chunk(Bytes::from_static(b"01234567"));
         assert_eq!(framer.poll_line(), None);
         framer.handle_chunk(Bytes::from_static(b"8901\n{}\n"));
+        framer.handle_chunk(Bytes::from_static(b"{}\n"));
         assert_eq!(
             framer.poll_line(),
             Some(Err(FrameError::LineTooLong { limit: 10 }))
         );
-        assert_eq!(framer.buffered(), 0);
+        assert_eq!((framer.poll_line(), framer.buffered()), (None, 0));
         framer.handle_chunk(Bytes::from_static(b"{}\n"));
         framer.handle_end();
         assert_eq!((framer.poll_line(), framer.buffered()), (None, 0));

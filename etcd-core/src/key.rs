@@ -135,6 +135,12 @@ impl KeyRange {
         Self::from_key(LOWEST)
     }
 
+    /// The range that etcd's protocol describes with these two fields.
+    #[must_use]
+    pub fn from_parts(key: Bytes, range_end: Bytes) -> Self {
+        Self { key, range_end }
+    }
+
     /// The first key.
     #[must_use]
     pub fn key(&self) -> &Bytes {

@@ -43,7 +43,17 @@ macro_rules! etcd_errors {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum EtcdError {
-            $( #[doc = concat!("`", $message, "`")] $error, )*
+            $(
+                #[doc = concat!("`", $message, "`")]
+                ///
+                #[doc = concat!(
+                    "Code `", stringify!($code),
+                    "`. A write: [`", stringify!($outcome), "`](Outcome::", stringify!($outcome),
+                    "). Try again: [`", stringify!($retry), "`](Retry::", stringify!($retry),
+                    "). Fault: [`", stringify!($fault), "`](Fault::", stringify!($fault), ")."
+                )]
+                $error,
+            )*
             /// The gateway could not decode the request, as Go's JSON packages put it.
             ///
             /// The original message is withheld, because it quotes the request.
@@ -69,6 +79,7 @@ macro_rules! etcd_errors {
     };
 }
 
+// error = code, message, outcome of a write, what may help, whose fault
 etcd_errors! {
     // Refused by the checks of api/v3rpc/key.go, before anything is proposed.
     EmptyKey = InvalidArgument, "etcdserver: key is not provided", NotApplied, Never, Caller;
@@ -130,10 +141,10 @@ etcd_errors! {
     // A JWT issued before the last change of users or roles.
     AuthOldRevision = InvalidArgument, "etcdserver: revision of auth store is old", NotApplied, AfterLogin, Caller;
 
-    // For unary calls from the interceptor, which looks for a leader before it calls the handler, and from waitLeader
-    // (v3_server.go), before a lease is renewed. Streams end with it: monitorLeader.
+    // To writes it comes from the interceptor alone, which looks for a leader before it calls the handler. Streams end
+    // with it (monitorLeader), and so may the renewal of a lease (v3_server.go waitLeader), which can be repeated.
     NoLeader = Unavailable, "etcdserver: no leader", NotApplied, Elsewhere, Server;
-    // api/v3rpc/maintenance.go MoveLeader and Downgrade: only the leader serves them, and it checks first.
+    // api/v3rpc/maintenance.go MoveLeader: only the leader serves it, and it checks first.
     NotLeader = FailedPrecondition, "etcdserver: not leader", NotApplied, Elsewhere, Server;
     // Comes from the read index alone (read/read.go, v3_server.go leaseTimeToLive), which proposes nothing.
     LeaderChanged = Unavailable, "etcdserver: leader changed", NotApplied, Elsewhere, Server;
@@ -144,7 +155,7 @@ etcd_errors! {
     TimedOut = Unavailable, "etcdserver: request timed out", Unknown, Elsewhere, Server;
     TimedOutLeaderFailure = Unavailable, "etcdserver: request timed out, possibly due to previous leader failure", Unknown, Elsewhere, Server;
     TimedOutConnectionLost = Unavailable, "etcdserver: request timed out, possibly due to connection lost", Unknown, Elsewhere, Server;
-    // v3_server.go waitAppliedIndex: the leader waits before it renews a lease or reads its time to live.
+    // v3_server.go waitAppliedIndex: the leader waits before it renews a lease or reads its time to live. No write does.
     TimedOutAppliedIndex = Unavailable, "etcdserver: request timed out, waiting for the applied index took too long", NotApplied, Elsewhere, Server;
     // server.go mayAddMember, mayRemoveMember: before the change is proposed.
     Unhealthy = Unavailable, "etcdserver: unhealthy cluster", NotApplied, Later, Server;
@@ -174,7 +185,7 @@ etcd_errors! {
     // The gateway has no connection to the server behind it: grpc-go picks one before it sends anything.
     BackendUnreachable = Unavailable, "transport: Error while dialing", NotApplied, Elsewhere, Server;
     StreamReset = Canceled, "stream terminated by RST_STREAM", Unknown, Elsewhere, Server;
-    // grpc-go refuses while receiving; the gateway's own connection has no limit on answers (embed/serve.go).
+    // grpc-go refuses while receiving; the gateway's own connection has no limit on answers (embed/etcd.go).
     MessageTooLarge = ResourceExhausted, "grpc: received message larger than max", NotApplied, Never, Caller;
     // raft's Propose refuses while leadership is being transferred, or on a member that was removed.
     ProposalDropped = Unknown, "raft proposal dropped", NotApplied, Elsewhere, Server;
@@ -236,6 +247,10 @@ const ALIASES: &[(&str, EtcdError)] = &[
     ),
     // The gateway's connection to its server, as gRPC 1.26 (etcd 3.4) and HTTP/2 over TLS put it.
     ("transport is closing", EtcdError::ConnectionLost),
+    (
+        "grpc: the client connection is closing",
+        EtcdError::ConnectionLost,
+    ),
     ("client disconnected", EtcdError::ConnectionLost),
 ];
 
@@ -246,6 +261,17 @@ const PREFIXES: &[(&str, EtcdError)] = &[
         EtcdError::MessageTooLarge,
     ),
     ("stream terminated by RST_STREAM", EtcdError::StreamReset),
+    // What grpc-go's picker says (picker_wrapper.go, balancer/base, 1.26 to now): nothing was sent.
+    (
+        "all SubConns are in TransientFailure",
+        EtcdError::BackendUnreachable,
+    ),
+    ("last connection error:", EtcdError::BackendUnreachable),
+    ("latest balancer error:", EtcdError::BackendUnreachable),
+    (
+        "context deadline exceeded while waiting for connections",
+        EtcdError::BackendUnreachable,
+    ),
     ("transport: Error while dialing", EtcdError::BackendUnreachable),
     (
         "connection error: desc = \"transport: Error while dialing",

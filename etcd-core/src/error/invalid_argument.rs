@@ -1,5 +1,7 @@
 //! What the client refuses before it sends anything.
 
+use std::convert::Infallible;
+
 /// A request, or a setting, that cannot work. Nothing was sent.
 ///
 /// Only what no etcd server accepts, or what every one of them silently takes for something else, is refused here.
@@ -109,6 +111,13 @@ pub enum InvalidArgument {
         /// The other.
         second: &'static str,
     },
+}
+
+/// For conversions that cannot fail, such as of an [`Endpoint`](crate::endpoint::Endpoint) to itself.
+impl From<Infallible> for InvalidArgument {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
 }
 
 /// Why an endpoint cannot be used. The endpoint itself is not shown: it may hold a password.

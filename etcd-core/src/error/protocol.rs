@@ -1,13 +1,15 @@
 //! Bytes that cannot be understood.
 
+use crate::codec::{DecodeError, DecodeErrorKind};
+
 /// A response whose bytes cannot be understood. What they were is never shown: they may be anybody's values.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProtocolError {
     /// It is not the JSON, or not the message, that was expected.
-    #[error("the response is not a valid {expected} (byte {offset})")]
+    #[error("the response is not a valid answer to {expected} (byte {offset})")]
     Malformed {
-        /// The message that was expected.
+        /// The call that was made, as `Service/Method`.
         expected: &'static str,
         /// Where in the line or body it stops being one, counted from 1; 0 if that is not known.
         offset: usize,
@@ -36,17 +38,15 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
-    /// What serde_json says of a body or line that should have been `expected`.
-    ///
-    /// Its text is left out, because it quotes what it found.
+    /// What the decoder says of a body or line that should have been `expected`.
     #[must_use]
-    pub fn from_json(expected: &'static str, error: &serde_json::Error) -> Self {
-        if error.is_eof() {
+    pub fn from_decode(expected: &'static str, error: DecodeError) -> Self {
+        if error.kind == DecodeErrorKind::Truncated {
             return Self::Truncated;
         }
         Self::Malformed {
             expected,
-            offset: error.column(),
+            offset: error.column,
         }
     }
 }

@@ -27,12 +27,14 @@ impl ErrorKind {
     /// proxies.
     #[must_use]
     pub fn from_response(status: StatusCode, body: &[u8]) -> Self {
-        match description(body).and_then(|object| from_object(&object)) {
-            Some((code, message)) if !is_foreign(status, code, &message) => {
-                Self::Server(ServerError::new(code, &message).with_http_status(status.as_u16()))
-            }
-            _ => Self::Http(HttpError::new(status, body)),
+        // Without a code it is not etcd's: proxies, too, say `{"message":...}`.
+        if let Some(object) = description(body)
+            && let (Some(code), message) = code_and_message(&object)
+            && !is_foreign(status, code, message)
+        {
+            return Self::Server(ServerError::new(code, message).with_http_status(status.as_u16()));
         }
+        Self::Http(HttpError::new(status, body))
     }
 
     /// What a line of a stream says, if it describes an error: `{"error":...}`.
@@ -44,8 +46,11 @@ impl ErrorKind {
         if object.get("error")?.is_null() {
             return None;
         }
-        let (code, message) = from_object(&object).unwrap_or((Code::Unknown, String::new()));
-        Some(Self::Server(ServerError::new(code, &message)))
+        let (code, message) = code_and_message(&object);
+        Some(Self::Server(ServerError::new(
+            code.unwrap_or(Code::Unknown),
+            message,
+        )))
     }
 }
 
@@ -61,18 +66,22 @@ fn description(body: &[u8]) -> Option<Map<String, Value>> {
     }
 }
 
-/// Code and message of any dialect. Without a code it is not etcd's: proxies, too, say `{"message":...}`.
-fn from_object(object: &Map<String, Value>) -> Option<(Code, String)> {
+/// Code and message of any dialect, as far as they are there.
+fn code_and_message(object: &Map<String, Value>) -> (Option<Code>, &str) {
     let inner = object.get("error").and_then(Value::as_object).unwrap_or(object);
-    let code = inner.get("code").or_else(|| inner.get("grpc_code"))?.as_u64()?;
+    let code = inner
+        .get("code")
+        .or_else(|| inner.get("grpc_code"))
+        .and_then(Value::as_u64);
     let message = inner
         .get("message")
         .or_else(|| inner.get("error"))
         .and_then(Value::as_str);
-    Some((
-        Code::from_number(u32::try_from(code).ok()?),
-        message.unwrap_or_default().to_owned(),
-    ))
+    (
+        code.and_then(|code| u32::try_from(code).ok())
+            .map(Code::from_number),
+        message.unwrap_or_default(),
+    )
 }
 
 /// Whether this is not an error of etcd: the router of grpc-gateway 2, which describes its own errors as

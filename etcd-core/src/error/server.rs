@@ -130,7 +130,7 @@ impl ServerError {
         match self.kind.definition() {
             Some(row) => row.retry,
             None => match self.code {
-                Code::Unavailable => Retry::Elsewhere,
+                Code::Unavailable | Code::DeadlineExceeded => Retry::Elsewhere,
                 Code::Unauthenticated => Retry::AfterLogin,
                 _ => Retry::Never,
             },

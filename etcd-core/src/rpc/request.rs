@@ -8,7 +8,7 @@ use crate::message::*;
 /// A request: which RPC it belongs to, what answers it, and whether it can be sent.
 ///
 /// Implemented by the messages of [`crate::message`] and by no others.
-pub trait Request: Message {
+pub trait Request: Message + Send + Sync + 'static {
     /// The message that answers it; each of them, where the answers stream.
     type Response: Message + Send + 'static;
 
@@ -33,6 +33,22 @@ pub trait Request: Message {
     fn retry_class(&self) -> RetryClass {
         Self::RPC.retry
     }
+
+    /// Whether the answer reflects everything that was acknowledged, anywhere, before the request was sent.
+    ///
+    /// Only then does a lower revision than one already seen mean that the cluster lost data.
+    fn is_linearizable(&self) -> bool {
+        false
+    }
+
+    /// Whether a member without a leader cannot serve it, and should say so at once instead of letting it wait.
+    fn needs_leader(&self) -> bool {
+        // What looks after a member is that member's own business.
+        Self::RPC.service != rows::STATUS.service
+    }
+
+    /// Who answered.
+    fn header(response: &Self::Response) -> &ResponseHeader;
 }
 
 /// What the servers in use are configured to accept.
@@ -60,6 +76,10 @@ macro_rules! requests {
                 type Response = $response;
                 const RPC: &'static Rpc = &rows::$row;
 
+                fn header(response: &$response) -> &ResponseHeader {
+                    &response.header
+                }
+
                 $(
                     fn validate(&self, _: &Limits) -> Result<(), InvalidArgument> {
                         let $this = self;
@@ -72,19 +92,6 @@ macro_rules! requests {
 }
 
 requests! {
-    Get => GetResponse, RANGE, |get| key_given(&get.key);
-    RangeStream => RangeStreamResponse, RANGE_STREAM, |range| key_given(&range.key);
-    Put => PutResponse, PUT, |put| {
-        key_given(&put.key)?;
-        if put.ignore_value && !put.value.is_empty() {
-            return Err(InvalidArgument::ValueWithIgnoreValue);
-        }
-        if put.ignore_lease && put.lease != 0 {
-            return Err(InvalidArgument::LeaseWithIgnoreLease);
-        }
-        Ok(())
-    };
-    Delete => DeleteResponse, DELETE_RANGE, |delete| key_given(&delete.key);
     Compact => CompactResponse, COMPACT, |compact| {
         positive("the revision", compact.revision)
     };
@@ -149,7 +156,6 @@ requests! {
     MemberAdd => MemberAddResponse, MEMBER_ADD, |add| peer_urls_given(&add.peer_urls);
     MemberRemove => MemberRemoveResponse, MEMBER_REMOVE;
     MemberUpdate => MemberUpdateResponse, MEMBER_UPDATE, |update| peer_urls_given(&update.peer_urls);
-    MemberList => MemberListResponse, MEMBER_LIST;
     MemberPromote => MemberPromoteResponse, MEMBER_PROMOTE;
 
     Status => StatusResponse, STATUS;
@@ -166,6 +172,81 @@ requests! {
     };
 }
 
+impl Request for Get {
+    type Response = GetResponse;
+    const RPC: &'static Rpc = &rows::RANGE;
+
+    fn validate(&self, _: &Limits) -> Result<(), InvalidArgument> {
+        key_given(&self.key)
+    }
+
+    fn is_linearizable(&self) -> bool {
+        !self.serializable
+    }
+
+    fn needs_leader(&self) -> bool {
+        !self.serializable
+    }
+
+    fn header(response: &GetResponse) -> &ResponseHeader {
+        &response.header
+    }
+}
+
+impl Request for RangeStream {
+    type Response = RangeStreamResponse;
+    const RPC: &'static Rpc = &rows::RANGE_STREAM;
+
+    fn validate(&self, _: &Limits) -> Result<(), InvalidArgument> {
+        key_given(&self.key)
+    }
+
+    fn header(response: &RangeStreamResponse) -> &ResponseHeader {
+        &response.range_response.header
+    }
+}
+
+impl Request for Put {
+    type Response = PutResponse;
+    const RPC: &'static Rpc = &rows::PUT;
+
+    fn validate(&self, _: &Limits) -> Result<(), InvalidArgument> {
+        key_given(&self.key)?;
+        if self.ignore_value && !self.value.is_empty() {
+            return Err(InvalidArgument::ValueWithIgnoreValue);
+        }
+        if self.ignore_lease && self.lease != 0 {
+            return Err(InvalidArgument::LeaseWithIgnoreLease);
+        }
+        Ok(())
+    }
+
+    fn is_linearizable(&self) -> bool {
+        true
+    }
+
+    fn header(response: &PutResponse) -> &ResponseHeader {
+        &response.header
+    }
+}
+
+impl Request for Delete {
+    type Response = DeleteResponse;
+    const RPC: &'static Rpc = &rows::DELETE_RANGE;
+
+    fn validate(&self, _: &Limits) -> Result<(), InvalidArgument> {
+        key_given(&self.key)
+    }
+
+    fn is_linearizable(&self) -> bool {
+        true
+    }
+
+    fn header(response: &DeleteResponse) -> &ResponseHeader {
+        &response.header
+    }
+}
+
 impl Request for Txn {
     type Response = TxnResponse;
     const RPC: &'static Rpc = &rows::TXN;
@@ -175,11 +256,38 @@ impl Request for Txn {
     }
 
     fn retry_class(&self) -> RetryClass {
-        if only_reads(self) {
+        if all_reads(self, |_| true) {
             RetryClass::Read
         } else {
             RetryClass::Write
         }
+    }
+
+    fn is_linearizable(&self) -> bool {
+        // As the server judges: one that only reads, and only serializably, is served from the member's store
+        // (`IsTxnSerializable` in `server/etcdserver/txn/txn.go`).
+        !all_reads(self, |get| get.serializable)
+    }
+
+    fn needs_leader(&self) -> bool {
+        self.is_linearizable()
+    }
+
+    fn header(response: &TxnResponse) -> &ResponseHeader {
+        &response.header
+    }
+}
+
+impl Request for MemberList {
+    type Response = MemberListResponse;
+    const RPC: &'static Rpc = &rows::MEMBER_LIST;
+
+    fn needs_leader(&self) -> bool {
+        self.linearizable
+    }
+
+    fn header(response: &MemberListResponse) -> &ResponseHeader {
+        &response.header
     }
 }
 
@@ -192,6 +300,10 @@ impl Request for Alarm {
             AlarmAction::Get => RetryClass::Read,
             _ => RetryClass::Idempotent,
         }
+    }
+
+    fn header(response: &AlarmResponse) -> &ResponseHeader {
+        &response.header
     }
 }
 
@@ -230,13 +342,14 @@ fn validate_txn(txn: &Txn, limits: &Limits, around: usize, depth: usize) -> Resu
     Ok(())
 }
 
-fn only_reads(txn: &Txn) -> bool {
+/// Whether every operation, at every level, is a read that is `like` that.
+fn all_reads(txn: &Txn, like: fn(&Get) -> bool) -> bool {
     txn.success
         .iter()
         .chain(&txn.failure)
         .all(|operation| match operation {
-            TxnOp::Get(_) => true,
-            TxnOp::Txn(inner) => only_reads(inner),
+            TxnOp::Get(get) => like(get),
+            TxnOp::Txn(inner) => all_reads(inner, like),
             _ => false,
         })
 }

@@ -1,0 +1,37 @@
+//! The decisions a client takes, as state machines without input, output or clock.
+//!
+//! # Driving them
+//!
+//! All machines share one grammar and one contract:
+//!
+//! 1. `handle_*` methods tell a machine what happened, with the time it happened at where time matters.
+//! 2. `poll_*` methods ask what to do next. After every `handle_*`, poll until there is nothing left to do, do
+//!    what the machine says, and tell it how that went.
+//! 3. A deadline that a machine answers with is when to poll again, if nothing happens before.
+//! 4. Time must not run backwards. Entropy is an argument: the same inputs give the same outputs.
+//! 5. Everything else is a getter and changes nothing.
+//!
+//! | machine | decides |
+//! |---|---|
+//! | [`UnaryCall`] | for one unary call: where to send it, whether and when to send it again, when to log in |
+//! | [`EndpointRing`] | which member is asked first, for all calls of a client |
+//! | [`Session`] | which token calls carry, and when it needs to be replaced |
+//! | [`ClusterGuard`] | whether answers still come from the cluster, and the history, they came from before |
+//! | [`Pager`] | what the next page of a large range is, and how large |
+//! | [`SnapshotVerifier`] | whether a snapshot arrived as it was sent |
+
+mod backoff;
+mod cluster_guard;
+mod endpoint_ring;
+mod pager;
+mod session;
+mod snapshot;
+mod unary_call;
+
+pub use backoff::Backoff;
+pub use cluster_guard::ClusterGuard;
+pub use endpoint_ring::EndpointRing;
+pub use pager::{FIRST_PAGE_KEYS, MAX_PAGE_KEYS, PAGE_BYTES, Pager};
+pub use session::{Credentials, Session, TokenGeneration};
+pub use snapshot::{SnapshotProgress, SnapshotVerifier};
+pub use unary_call::{CallStep, MAX_LOGINS, UnaryCall};

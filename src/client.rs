@@ -1,0 +1,207 @@
+//! The client.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use etcd_core::endpoint::Endpoint;
+use etcd_core::error::{ErrorKind, InvalidArgument, Result};
+use etcd_core::key::{IntoBytes, KeyRange};
+use etcd_core::machine::{ClusterGuard, EndpointRing, Session};
+use etcd_core::message::{Compact, Delete, Get, Put, Status, Txn};
+use etcd_core::rpc::Request;
+use etcd_core::runtime::Runtime;
+use etcd_core::transport::Transport;
+
+use crate::Call;
+use crate::builder::{ClientBuilder, Settings};
+use crate::group::{Auth, Cluster, Elections, Leases, Locks, Maintenance};
+
+/// A connection to an etcd cluster, over whichever runtime and transport it was built with.
+///
+/// Cheap to clone, and to share: all methods take `&self`, and clones share connections, login and the choice
+/// of endpoint. Dropping the last clone closes the connections.
+///
+/// ```no_run
+/// # async fn example() -> anyetcd::Result<()> {
+/// let client = anyetcd::Client::connect(["http://10.0.0.1:2379", "http://10.0.0.2:2379"]).await?;
+/// client.put("greeting", "hello").await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What all clones of a client share.
+pub(crate) struct Shared {
+    pub(crate) runtime: Arc<dyn Runtime>,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) settings: Settings,
+    pub(crate) ring: Mutex<EndpointRing>,
+    pub(crate) session: Mutex<Session>,
+    pub(crate) guard: Mutex<ClusterGuard>,
+    /// Held while one call logs in for all.
+    pub(crate) login: futures_util::lock::Mutex<()>,
+}
+
+impl Client {
+    /// Connects to the first of `endpoints` that answers, over the runtime this is called in.
+    ///
+    /// The runtime is Tokio's or async-std's if one of them runs here and its feature is on; otherwise smol's,
+    /// or async-std's, which run anywhere. [`Client::builder`] names one, and sets everything else.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`] if an endpoint cannot be used or no runtime is found, and whatever keeps the last
+    /// endpoint from answering within [`DEFAULT_TIMEOUT`](crate::DEFAULT_TIMEOUT).
+    pub async fn connect<E>(endpoints: impl IntoIterator<Item = E>) -> Result<Self>
+    where
+        E: TryInto<Endpoint>,
+        E::Error: Into<InvalidArgument>,
+    {
+        Self::builder().endpoints(endpoints).connect().await
+    }
+
+    /// Sets how the client is to be before making it.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::new()
+    }
+
+    /// Writes a key.
+    ///
+    /// ```no_run
+    /// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {
+    /// let before = client.put("config/mode", "fast").prev_kv().await?.prev_kv;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn put(&self, key: impl IntoBytes, value: impl IntoBytes) -> Call<Put> {
+        self.call(Put::new(key, value))
+    }
+
+    /// Reads one key or a range of them.
+    ///
+    /// ```no_run
+    /// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {
+    /// use anyetcd::prefix;
+    ///
+    /// let mode = client.get("config/mode").await?;
+    /// println!("{:?}", mode.first().map(|kv| &kv.value));
+    /// let count = client.get(prefix("config/")).count_only().await?.count;
+    /// let newer = client.get("a".."c").serializable().min_mod_revision(100).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// For more than fits into one answer see [`Call::pages`].
+    pub fn get(&self, keys: impl Into<KeyRange>) -> Call<Get> {
+        self.call(Get::new(keys))
+    }
+
+    /// Deletes one key or a range of them.
+    pub fn delete(&self, keys: impl Into<KeyRange>) -> Call<Delete> {
+        self.call(Delete::new(keys))
+    }
+
+    /// Applies several operations as one, if its conditions hold; see [`Txn`].
+    pub fn txn(&self, txn: Txn) -> Call<Txn> {
+        self.call(txn)
+    }
+
+    /// Drops history before `revision`.
+    pub fn compact(&self, revision: i64) -> Call<Compact> {
+        self.call(Compact::new(revision))
+    }
+
+    /// Any request of [`message`](crate::message) whose answer is one message.
+    pub fn call<R: Request>(&self, request: R) -> Call<R> {
+        Call::new(self.clone(), request)
+    }
+
+    /// Leases: what lets keys disappear by themselves.
+    #[must_use]
+    pub fn leases(&self) -> Leases<'_> {
+        Leases::new(self)
+    }
+
+    /// Locks, as the server offers them.
+    #[must_use]
+    pub fn locks(&self) -> Locks<'_> {
+        Locks::new(self)
+    }
+
+    /// Elections, as the server offers them.
+    #[must_use]
+    pub fn elections(&self) -> Elections<'_> {
+        Elections::new(self)
+    }
+
+    /// Users, roles, and permissions.
+    #[must_use]
+    pub fn auth(&self) -> Auth<'_> {
+        Auth::new(self)
+    }
+
+    /// Members of the cluster.
+    #[must_use]
+    pub fn cluster(&self) -> Cluster<'_> {
+        Cluster::new(self)
+    }
+
+    /// Status, alarms, databases.
+    #[must_use]
+    pub fn maintenance(&self) -> Maintenance<'_> {
+        Maintenance::new(self)
+    }
+
+    /// The endpoints, in the order given.
+    #[must_use]
+    pub fn endpoints(&self) -> Vec<Endpoint> {
+        lock(&self.shared.ring).endpoints().to_vec()
+    }
+
+    /// The endpoint in use: calls go there until it fails.
+    #[must_use]
+    pub fn current_endpoint(&self) -> Endpoint {
+        lock(&self.shared.ring).current().clone()
+    }
+
+    /// The id of the cluster that answered first; `None` before that.
+    ///
+    /// Every later answer is compared with it. One from another cluster, or one that shows an older state than an
+    /// earlier answer did, ends its call with [`ErrorKind::ClusterChanged`].
+    #[must_use]
+    pub fn cluster_id(&self) -> Option<u64> {
+        Some(lock(&self.shared.guard).cluster_id()).filter(|id| *id != 0)
+    }
+
+    /// Waits until some endpoint answers. A refusal is an answer.
+    pub(crate) async fn answer(&self) -> Result<()> {
+        match self.call(Status::default()).await {
+            Err(error)
+                if !matches!(error.kind(), ErrorKind::Server(_)) || error.rpc() != Some(Status::RPC.name) =>
+            {
+                Err(error)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("endpoints", &self.endpoints())
+            .field("transport", &self.shared.transport)
+            .field("runtime", &self.shared.runtime)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Locks, whatever became of a thread that held it: each critical section here leaves the data whole.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

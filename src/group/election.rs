@@ -1,0 +1,48 @@
+//! Elections, as the server offers them.
+
+use etcd_core::key::IntoBytes;
+use etcd_core::message::{Campaign, Leader, LeaderKey, Proclaim, Resign};
+
+use super::group;
+use crate::Call;
+
+group! {
+    /// Elections, as the server offers them. Made by [`Client::elections`](crate::Client::elections).
+    ///
+    /// ```no_run
+    /// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {
+    /// let lease = client.leases().grant(60).await?;
+    /// let won = client.elections().campaign("boss", lease.id, "10.0.0.1").await?;
+    /// client.elections().proclaim(won.leader.clone(), "10.0.0.2").await?;
+    /// client.elections().resign(won.leader).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    Elections
+}
+
+impl Elections<'_> {
+    /// Waits to win the election `name`, held by `lease`, and proclaims `value` then.
+    ///
+    /// Its deadline is [`ClientBuilder::wait_timeout`](crate::ClientBuilder::wait_timeout). Dropping it while it
+    /// waits gives the candidacy up.
+    pub fn campaign(&self, name: impl IntoBytes, lease: i64, value: impl IntoBytes) -> Call<Campaign> {
+        self.client.call(Campaign::new(name, lease, value))
+    }
+
+    /// Changes what the leader proclaims.
+    pub fn proclaim(&self, leader: LeaderKey, value: impl IntoBytes) -> Call<Proclaim> {
+        self.client.call(Proclaim::new(leader, value))
+    }
+
+    /// Asks who leads the election `name`. Without a leader the answer is the error
+    /// [`EtcdError::ElectionNoLeader`](crate::EtcdError::ElectionNoLeader).
+    pub fn leader(&self, name: impl IntoBytes) -> Call<Leader> {
+        self.client.call(Leader::new(name))
+    }
+
+    /// Gives the leadership up.
+    pub fn resign(&self, leader: LeaderKey) -> Call<Resign> {
+        self.client.call(Resign::new(leader))
+    }
+}

@@ -1,0 +1,316 @@
+//! Copies of a member's database.
+
+mod file;
+
+use std::fmt;
+use std::future::{IntoFuture, poll_fn};
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use etcd_core::endpoint::Endpoint;
+use etcd_core::error::{Error, Result, SnapshotError, Timeout, TimeoutPhase};
+use etcd_core::frame::LineFramer;
+use etcd_core::gateway;
+use etcd_core::machine::{SnapshotProgress, SnapshotVerifier};
+use etcd_core::message::Snapshot;
+use etcd_core::runtime::BoxFuture;
+use etcd_core::transport::{BodyFrame, ResponseBody};
+use futures_core::Stream;
+use futures_io::AsyncWrite;
+
+use crate::{Call, Client, exchange};
+
+/// A copy of a member's database, made when it is awaited, saved or written.
+///
+/// ```no_run
+/// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {
+/// let done = client
+///     .maintenance()
+///     .snapshot(client.current_endpoint())
+///     .on_progress(|progress| println!("{} of {} bytes", progress.received, progress.total))
+///     .save("backup.db")
+///     .await?;
+/// println!("{} bytes", done.total);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// What arrives is what `etcdctl snapshot save` writes: the database, and after it its SHA-256, which
+/// `etcdctl snapshot restore` asks for. It is verified on the way.
+///
+/// # Errors
+///
+/// [`ErrorKind::Snapshot`](crate::ErrorKind::Snapshot) if it arrives incomplete or altered, or cannot be
+/// written; and what ends every [`Call`]. The deadline of the call counts for its beginning and then for each
+/// pause between two pieces: a copy takes as long as it takes, a silent member is left.
+///
+/// # Cancel safety
+///
+/// Dropping the future closes the connection, and nothing is left of a file that was not complete.
+#[must_use = "nothing is copied until this is awaited, saved or written"]
+pub struct SnapshotCall {
+    call: Call<Snapshot>,
+    on_progress: Option<Box<dyn FnMut(SnapshotProgress) + Send>>,
+}
+
+impl SnapshotCall {
+    pub(crate) fn new(call: Call<Snapshot>) -> Self {
+        Self {
+            call,
+            on_progress: None,
+        }
+    }
+
+    /// How long the member may keep silent. Default: the client's timeout.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.call = self.call.timeout(timeout);
+        self
+    }
+
+    /// Calls `report` after each piece.
+    pub fn on_progress(mut self, report: impl FnMut(SnapshotProgress) + Send + 'static) -> Self {
+        self.on_progress = Some(Box::new(report));
+        self
+    }
+
+    /// Writes the snapshot to the file `path`, which only its owner may read.
+    ///
+    /// It is written beside it, as `path.part`, and takes its name once it is complete, verified and on disk.
+    ///
+    /// # Errors
+    ///
+    /// See [`SnapshotCall`].
+    pub async fn save(self, path: impl Into<PathBuf>) -> Result<SnapshotProgress> {
+        let path = path.into();
+        let runtime = self.call.client.shared.runtime.clone();
+        let mut stream = self.await?;
+        let mut file = file::PartFile::create(runtime, path).await?;
+        while let Some(blob) = stream.try_next().await? {
+            file.write(blob).await?;
+        }
+        file.finish().await?;
+        Ok(stream.progress())
+    }
+
+    /// Writes the snapshot to `writer`, and flushes it.
+    ///
+    /// `writer` is one of the `futures` family, which async-std's and smol's are; for one of Tokio's there is
+    /// `tokio_util::compat`.
+    ///
+    /// # Errors
+    ///
+    /// See [`SnapshotCall`]. What was written until then stays written.
+    pub async fn write_to(self, writer: &mut (impl AsyncWrite + Unpin + ?Sized)) -> Result<SnapshotProgress> {
+        let mut stream = self.await?;
+        while let Some(mut blob) = stream.try_next().await? {
+            while !blob.is_empty() {
+                let written = poll_fn(|cx| Pin::new(&mut *writer).poll_write(cx, &blob)).await;
+                match written.map_err(not_written)? {
+                    0 => return Err(not_written(std::io::ErrorKind::WriteZero.into())),
+                    written => drop(blob.split_to(written)),
+                }
+            }
+        }
+        poll_fn(|cx| Pin::new(&mut *writer).poll_flush(cx))
+            .await
+            .map_err(not_written)?;
+        Ok(stream.progress())
+    }
+}
+
+fn not_written(error: std::io::Error) -> Error {
+    SnapshotError::Destination(error.into()).into()
+}
+
+impl IntoFuture for SnapshotCall {
+    type Output = Result<SnapshotStream>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let Call {
+                client,
+                request,
+                options,
+            } = self.call;
+            let answer = exchange::streamed_body(&client.shared, &request, &options).await?;
+            let idle_timeout = options.timeout.unwrap_or(client.shared.settings.timeout);
+            let framer = LineFramer::with_max_line(client.shared.settings.max_response_bytes);
+            Ok(SnapshotStream {
+                endpoint: answer.endpoint,
+                silence: Silence::new(client, idle_timeout),
+                body: Some(answer.content),
+                framer,
+                verifier: SnapshotVerifier::new(),
+                progress: SnapshotProgress::default(),
+                on_progress: self.on_progress,
+            })
+        })
+    }
+}
+
+impl fmt::Debug for SnapshotCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.call.fmt(f)
+    }
+}
+
+/// A snapshot as it arrives: a stream of its bytes, which ends well only if they are complete and unaltered.
+pub struct SnapshotStream {
+    endpoint: Endpoint,
+    silence: Silence,
+    /// `None` after the end.
+    body: Option<ResponseBody>,
+    framer: LineFramer,
+    verifier: SnapshotVerifier,
+    progress: SnapshotProgress,
+    on_progress: Option<Box<dyn FnMut(SnapshotProgress) + Send>>,
+}
+
+impl SnapshotStream {
+    /// The next bytes, `None` after the last.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// See [`SnapshotCall`]. Nothing follows an error.
+    pub async fn try_next(&mut self) -> Result<Option<Bytes>> {
+        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await.transpose()
+    }
+
+    /// How far it has got.
+    #[must_use]
+    pub fn progress(&self) -> SnapshotProgress {
+        self.progress
+    }
+
+    fn handle_line(&mut self, line: &[u8]) -> Result<Bytes> {
+        let message = gateway::stream_message::<Snapshot>(line)?;
+        let (blob, progress) = self.verifier.handle_message(message);
+        self.report(progress);
+        Ok(blob)
+    }
+
+    fn handle_end(&mut self) -> Result<()> {
+        let progress = std::mem::take(&mut self.verifier).handle_end()?;
+        self.progress = progress;
+        Ok(())
+    }
+
+    fn report(&mut self, progress: SnapshotProgress) {
+        self.progress = progress;
+        if let Some(report) = &mut self.on_progress {
+            report(progress);
+        }
+    }
+
+    /// The next bytes, or the end, with the bare reason of an error.
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
+        loop {
+            while let Some(line) = self.framer.poll_line() {
+                let blob = self.handle_line(&line?)?;
+                if !blob.is_empty() {
+                    return Poll::Ready(Ok(Some(blob)));
+                }
+            }
+            let Some(body) = &mut self.body else {
+                return Poll::Ready(Ok(None));
+            };
+            match Pin::new(body).poll_next(cx) {
+                Poll::Ready(Some(frame)) => {
+                    self.silence.handle_progress();
+                    if let BodyFrame::Data(chunk) = frame? {
+                        self.framer.handle_chunk(chunk);
+                    }
+                }
+                Poll::Ready(None) => {
+                    self.body = None;
+                    self.framer.handle_end();
+                    // An error line may be all that is left; only without one is the end an end.
+                    while let Some(line) = self.framer.poll_line() {
+                        let blob = self.handle_line(&line?)?;
+                        if !blob.is_empty() {
+                            return Poll::Ready(Ok(Some(blob)));
+                        }
+                    }
+                    self.handle_end()?;
+                    return Poll::Ready(Ok(None));
+                }
+                Poll::Pending => {
+                    ready!(self.silence.poll_over(cx));
+                    let limit = self.silence.limit;
+                    return Poll::Ready(Err(Timeout::new(TimeoutPhase::Body).with_limit(limit).into()));
+                }
+            }
+        }
+    }
+}
+
+impl Stream for SnapshotStream {
+    type Item = Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let result = ready!(self.poll_bytes(cx));
+        Poll::Ready(match result {
+            Ok(bytes) => bytes.map(Ok),
+            Err(error) => {
+                self.body = None;
+                self.framer = LineFramer::new();
+                let describe = exchange::describe(&Snapshot::default(), self.endpoint.clone());
+                Some(Err(describe(error)))
+            }
+        })
+    }
+}
+
+impl fmt::Debug for SnapshotStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SnapshotStream")
+            .field("endpoint", &self.endpoint)
+            .field("progress", &self.progress)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Notices that nothing has come for too long.
+struct Silence {
+    client: Client,
+    limit: Duration,
+    since: Instant,
+    timer: Option<BoxFuture<'static, ()>>,
+}
+
+impl Silence {
+    fn new(client: Client, limit: Duration) -> Self {
+        let since = client.shared.runtime.now();
+        Self {
+            client,
+            limit,
+            since,
+            timer: None,
+        }
+    }
+
+    /// The timer goes on running; whether it meant anything is asked when it goes off.
+    fn handle_progress(&mut self) {
+        self.since = self.client.shared.runtime.now();
+    }
+
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let runtime = &self.client.shared.runtime;
+        loop {
+            let timer = self
+                .timer
+                .get_or_insert_with(|| runtime.sleep_until(self.since + self.limit));
+            ready!(timer.as_mut().poll(cx));
+            self.timer = None;
+            if runtime.now() >= self.since + self.limit {
+                return Poll::Ready(());
+            }
+        }
+    }
+}
