@@ -15,8 +15,8 @@ use crate::snapshot::{self, SNAPSHOT_CHUNK_BYTES};
 use crate::state;
 use crate::{Dialect, Request, Response, Status};
 
-/// An empty database, and what a database grows by.
-const MIN_DATABASE_BYTES: u64 = 24 * 1024;
+/// What a database consists of besides keys, and what it grows by.
+const BASE_BYTES: u64 = 20 * 1024;
 const PAGE_BYTES: u64 = 4096;
 
 impl Server {
@@ -199,7 +199,7 @@ impl Server {
 
     /// What the database would occupy: an estimate, in whole pages.
     pub(super) fn database_size(&self) -> u64 {
-        let size = MIN_DATABASE_BYTES + self.state.store.size();
+        let size = BASE_BYTES + self.state.store.size();
         size.div_ceil(PAGE_BYTES) * PAGE_BYTES
     }
 }

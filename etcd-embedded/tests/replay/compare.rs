@@ -13,7 +13,10 @@ const NAMES: [&str; 6] = ["cluster_id", "member_id", "ID", "token", "lease", "le
 /// Compares an answer with the recorded one, and learns the names in it.
 pub fn compare(world: &mut World, exchange: &Exchange, received: &Received) {
     let Some(response) = &exchange.response else {
-        assert_eq!(received.status, None, "{exchange}: no head came there, one came here");
+        assert_eq!(
+            received.status, None,
+            "{exchange}: no head came there, one came here"
+        );
         return;
     };
     assert_eq!(
@@ -22,12 +25,22 @@ pub fn compare(world: &mut World, exchange: &Exchange, received: &Received) {
         "{exchange}: {}",
         String::from_utf8_lossy(&received.body)
     );
-    let (there, here) = (documents(&response.body()), documents(&received.body));
+    let (there, here) = (
+        in_order(documents(&response.body())),
+        in_order(documents(&received.body)),
+    );
     if exchange.name.ends_with("progress-notify") {
         // Up to a tenth of the interval is chance, and so is the last one.
-        assert!(here.len().abs_diff(there.len()) <= 1 && here.len() > 2, "{exchange}: {here:?}");
+        assert!(
+            here.len().abs_diff(there.len()) <= 1 && here.len() > 2,
+            "{exchange}: {here:?}"
+        );
     } else {
-        assert_eq!(there.len(), here.len(), "{exchange}:\nthere {there:#?}\nhere {here:#?}");
+        assert_eq!(
+            there.len(),
+            here.len(),
+            "{exchange}:\nthere {there:#?}\nhere {here:#?}"
+        );
     }
     for (there, here) in there.iter().zip(&here) {
         same(world, exchange, there, here, "");
@@ -39,8 +52,12 @@ fn same(world: &mut World, exchange: &Exchange, there: &Value, here: &Value, at:
         (Value::Object(a), Value::Object(b)) => {
             let names = |object: &serde_json::Map<String, Value>| {
                 // An empty message may be there or not: a header within a transaction within a transaction.
-                let members = object.iter().filter(|(_, value)| **value != Value::Object(serde_json::Map::new()));
-                members.map(|(name, _)| name.clone()).collect::<std::collections::BTreeSet<_>>()
+                let members = object
+                    .iter()
+                    .filter(|(_, value)| **value != Value::Object(serde_json::Map::new()));
+                members
+                    .map(|(name, _)| name.clone())
+                    .collect::<std::collections::BTreeSet<_>>()
             };
             assert_eq!(names(a), names(b), "{exchange}{at}:\nthere {there}\nhere {here}");
             for (name, there) in a {
@@ -53,6 +70,11 @@ fn same(world: &mut World, exchange: &Exchange, there: &Value, here: &Value, at:
             // Lists without an order of their own.
             assert_eq!(a.len(), b.len(), "{exchange}{at}:\nthere {there}\nhere {here}");
         }
+        // How it keeps its data is a server's own affair.
+        (Value::String(_), Value::String(_)) if at.contains("/raft") && at.ends_with("Index") => {}
+        (Value::String(_), Value::String(_)) if at.contains("/dbSize") => {}
+        // So is where it listens.
+        (Value::Array(_), Value::Array(_)) if at.ends_with("URLs") => {}
         (Value::Array(a), Value::Array(b)) => {
             assert_eq!(a.len(), b.len(), "{exchange}{at}:\nthere {there}\nhere {here}");
             for (there, here) in a.iter().zip(b) {
@@ -86,6 +108,26 @@ fn made_of_a_lease(key: &str) -> bool {
     text.rsplit_once('/').is_some_and(|(_, lease)| lease.len() >= 14)
 }
 
+/// Which watch of a stream is told first of a revision is chance: here it is the lower one.
+fn in_order(mut documents: Vec<Value>) -> Vec<Value> {
+    let order = |document: &Value| {
+        let message = &document["result"];
+        let told = message
+            .get("events")
+            .map(|_| message["header"]["revision"].clone());
+        (told, message["watch_id"].as_str().unwrap_or_default().to_owned())
+    };
+    for end in (1..documents.len()).rev() {
+        for first in 0..end {
+            let (a, b) = (order(&documents[first]), order(&documents[first + 1]));
+            if a.0.is_some() && a.0 == b.0 && a.1 > b.1 {
+                documents.swap(first, first + 1);
+            }
+        }
+    }
+    documents
+}
+
 /// The documents of a body; what is not JSON is one document, a string.
 fn documents(body: &[u8]) -> Vec<Value> {
     let all: Result<Vec<Value>, _> = serde_json::Deserializer::from_slice(body).into_iter().collect();
@@ -94,12 +136,22 @@ fn documents(body: &[u8]) -> Vec<Value> {
 
 /// The events that were recorded for a revision: what must have been written to cause them.
 pub fn events_at(exchange: &Exchange, revision: i64) -> Vec<Value> {
-    let body = exchange.response.as_ref().map(etcd_recordings::Response::body).unwrap_or_default();
+    let body = exchange
+        .response
+        .as_ref()
+        .map(etcd_recordings::Response::body)
+        .unwrap_or_default();
     let mut events: Vec<Value> = Vec::new();
     for document in documents(&body) {
         for event in document["result"]["events"].as_array().into_iter().flatten() {
-            let at = event["kv"]["mod_revision"].as_str().and_then(|text| text.parse::<i64>().ok());
-            if at == Some(revision) && !events.iter().any(|known| known["kv"]["key"] == event["kv"]["key"]) {
+            let at = event["kv"]["mod_revision"]
+                .as_str()
+                .and_then(|text| text.parse::<i64>().ok());
+            if at == Some(revision)
+                && !events
+                    .iter()
+                    .any(|known| known["kv"]["key"] == event["kv"]["key"])
+            {
                 events.push(event.clone());
             }
         }
@@ -111,5 +163,6 @@ pub fn events_at(exchange: &Exchange, revision: i64) -> Vec<Value> {
 pub fn first_revision(exchange: &Exchange) -> Option<i64> {
     let body = exchange.response.as_ref()?.body();
     let first = documents(&body).into_iter().next()?;
-    first["result"]["header"]["revision"].as_str()?.parse().ok()
+    let message = first.get("result").unwrap_or(&first);
+    message["header"]["revision"].as_str()?.parse().ok()
 }

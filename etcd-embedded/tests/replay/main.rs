@@ -15,12 +15,11 @@ use scenarios as replay;
 #[test]
 fn keys_leases_and_watches_are_answered_as_recorded() {
     for version in VERSIONS {
-        let mut world = world::World::new(version);
+        let mut world = world::World::new(version, "single");
         replay::kv(&mut world);
         replay::lease(&mut world);
         replay::keep_alive(&mut world);
         replay::watch(&mut world);
-        world.fill(91);
         replay::lock(&mut world);
         replay::election(&mut world);
     }
@@ -29,13 +28,13 @@ fn keys_leases_and_watches_are_answered_as_recorded() {
 #[test]
 fn users_and_roles_are_answered_as_recorded() {
     for version in VERSIONS {
-        replay::auth(&mut world::World::new(version));
+        replay::auth(&mut world::World::new(version, "auth"));
     }
 }
 
 #[test]
 fn requests_in_all_forms_are_accepted_or_refused_as_recorded() {
     for version in VERSIONS {
-        replay::errors(&mut world::World::new(version));
+        replay::errors(&mut world::World::new(version, "single"));
     }
 }

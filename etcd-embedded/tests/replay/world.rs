@@ -27,7 +27,7 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(version: &'static str) -> Self {
+    pub fn new(version: &'static str, name: &str) -> Self {
         let dialect = match version {
             "3.4.23" => Dialect::G1_6,
             "3.5.1" => Dialect::G1_16,
@@ -36,6 +36,7 @@ impl World {
         let now = Instant::now();
         let config = Config::new()
             .dialect(dialect)
+            .name(name)
             .watch_progress_notify_interval(Duration::from_secs(1))
             .auth_token_ttl(Duration::from_secs(6));
         Self {
@@ -69,8 +70,13 @@ impl World {
 
     /// Sends what was recorded; the body as far as it was sent.
     pub fn begin(&mut self, exchange: &Exchange) -> ExchangeId {
-        let request = exchange.request.as_ref().expect("only exchanges with a request are replayed");
-        let mut builder = http::Request::builder().method(request.method.as_str()).uri(&request.path);
+        let request = exchange
+            .request
+            .as_ref()
+            .expect("only exchanges with a request are replayed");
+        let mut builder = http::Request::builder()
+            .method(request.method.as_str())
+            .uri(&request.path);
         for (name, value) in &request.headers {
             builder = builder.header(name, self.translate(value));
         }
@@ -140,7 +146,10 @@ impl World {
             "/v3/auth/authenticate",
             &format!(r#"{{"name":"{user}","password":"{password}"}}"#),
         );
-        answer["token"].as_str().expect("a login gives a token").to_owned()
+        answer["token"]
+            .as_str()
+            .expect("a login gives a token")
+            .to_owned()
     }
 
     /// Notes that `there` is called `here`.

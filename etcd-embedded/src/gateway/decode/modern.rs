@@ -154,11 +154,8 @@ impl Decoder<'_> {
                 push_string(out, name);
                 return Ok(true);
             }
-            Value::String(text) => match text.parse::<i32>() {
-                Ok(number) => Some(i128::from(number)),
-                // Unknown fields are skipped, and so are unknown names.
-                Err(_) => return Ok(false),
-            },
+            // Unknown fields are skipped, and so are unknown names; a number in quotes is one.
+            Value::String(_) => return Ok(false),
             Value::Number(number) => whole_number(number),
             _ => None,
         };
