@@ -13,6 +13,7 @@
 //! | [`store`], [`lease`] | what a cluster agrees on, as plain data structures |
 //! | [`Server`] | calls as messages: [`Request`] in, [`Output`] out |
 //! | [`Gateway`] | HTTP: requests in, heads and bodies out |
+//! | [`EmbeddedTransport`] | a client's transport, on the runtime's clock |
 // Messages of etcd-core are `#[non_exhaustive]`: from here they can only be filled in after `default()`.
 #![allow(clippy::field_reassign_with_default)]
 
@@ -30,6 +31,7 @@ mod span;
 mod state;
 mod status;
 pub mod store;
+mod transport;
 mod watch;
 
 pub use call::{Request, Response};
@@ -39,3 +41,4 @@ pub use gateway::{ExchangeId, Gateway, GatewayEvent, GatewayOutput, MAX_BODY_BYT
 pub use server::{CallId, CallOptions, Output, OutputEvent, Server};
 pub use snapshot::SnapshotError;
 pub use status::Status;
+pub use transport::{EMBEDDED_ENDPOINT, EmbeddedTransport};
