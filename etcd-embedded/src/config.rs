@@ -94,6 +94,13 @@ impl Config {
         self
     }
 
+    /// Sets [`peer_urls`](Self::peer_urls).
+    #[must_use]
+    pub fn peer_urls(mut self, urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.peer_urls = urls.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// Sets [`max_txn_ops`](Self::max_txn_ops).
     #[must_use]
     pub fn max_txn_ops(mut self, operations: usize) -> Self {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use etcd_core::message::{Event, KeyValue, WatchResponse};
 
 fn varint(value: u64) -> usize {
-    ((64 - (value | 1).leading_zeros() as usize) + 6) / 7
+    (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
 }
 
 /// A tag, a length and that many bytes.

@@ -109,7 +109,7 @@ impl State {
         self.store = Store::read_snapshot(reader)?;
         let leases = reader.list(|reader| {
             let (id, ttl) = (reader.number()?, reader.number()?);
-            Ok((id, ttl, reader.list(|reader| reader.bytes())?))
+            Ok((id, ttl, reader.list(Reader::bytes)?))
         })?;
         for (id, ttl, keys) in leases {
             self.leases

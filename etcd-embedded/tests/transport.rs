@@ -143,21 +143,28 @@ impl Wake for Flag {
 
 /// A request body that a test feeds.
 #[derive(Clone, Default)]
-struct Feed(Arc<Mutex<(VecDeque<Bytes>, bool, Option<Waker>)>>);
+struct Feed(Arc<Mutex<Fed>>);
+
+#[derive(Default)]
+struct Fed {
+    pieces: VecDeque<Bytes>,
+    ended: bool,
+    waker: Option<Waker>,
+}
 
 impl Feed {
     fn send(&self, text: &str) {
         let mut state = self.0.lock().unwrap();
-        state.0.push_back(Bytes::copy_from_slice(text.as_bytes()));
-        if let Some(waker) = state.2.take() {
+        state.pieces.push_back(Bytes::copy_from_slice(text.as_bytes()));
+        if let Some(waker) = state.waker.take() {
             waker.wake();
         }
     }
 
     fn end(&self) {
         let mut state = self.0.lock().unwrap();
-        state.1 = true;
-        if let Some(waker) = state.2.take() {
+        state.ended = true;
+        if let Some(waker) = state.waker.take() {
             waker.wake();
         }
     }
@@ -168,11 +175,11 @@ impl Stream for Feed {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let mut state = self.0.lock().unwrap();
-        match state.0.pop_front() {
+        match state.pieces.pop_front() {
             Some(bytes) => Poll::Ready(Some(bytes)),
-            None if state.1 => Poll::Ready(None),
+            None if state.ended => Poll::Ready(None),
             None => {
-                state.2 = Some(cx.waker().clone());
+                state.waker = Some(cx.waker().clone());
                 Poll::Pending
             }
         }

@@ -41,7 +41,7 @@ impl Users {
                 true => Some(Password::read(reader)?),
                 false => None,
             };
-            let roles = reader.list(|reader| reader.text())?.into_iter().collect();
+            let roles = reader.list(Reader::text)?.into_iter().collect();
             Ok((name, User { password, roles }))
         })?;
         let roles = reader.list(|reader| Ok((reader.text()?, reader.list(read_permission)?)))?;

@@ -320,10 +320,10 @@ impl Gateway {
                 .is_some_and(|exchange| exchange.rpc.kind == RpcKind::Unary);
             match output.event {
                 OutputEvent::Message(response) if unary => {
-                    self.reply(id, Reply::message(self.dialect(), &response))
+                    self.reply(id, Reply::message(self.dialect(), &response));
                 }
                 OutputEvent::End(Err(status)) if unary => {
-                    self.reply(id, Reply::error(self.dialect(), &status))
+                    self.reply(id, Reply::error(self.dialect(), &status));
                 }
                 OutputEvent::Message(response) => self.send_line(id, &response),
                 OutputEvent::End(result) => self.end_stream(id, result),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Change, ChangeKind, Store};
+use super::{Change, ChangeKind, History, Store};
 use crate::snapshot::{Reader, SnapshotError, Writer};
 
 impl Store {
@@ -14,7 +14,7 @@ impl Store {
         let base: Vec<_> = self
             .index
             .values()
-            .flat_map(|history| history.changes())
+            .flat_map(History::changes)
             .filter(|change| change.pair.mod_revision < self.first_logged)
             .collect();
         writer.list(base.into_iter(), |writer, change| writer.pair(&change.pair));
@@ -31,7 +31,7 @@ impl Store {
         store.revision = reader.number()?;
         store.compacted = reader.number()?;
         store.first_logged = reader.number()?;
-        let base = reader.list(|reader| reader.pair())?;
+        let base = reader.list(Reader::pair)?;
         let log = reader.list(|reader| {
             reader.list(|reader| {
                 let kind = if reader.flag()? {

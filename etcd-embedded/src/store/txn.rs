@@ -21,7 +21,7 @@ pub fn is_read_only(txn: &Txn) -> bool {
 /// Which branch each transaction takes: this one, then those within its branch, in order.
 struct Path {
     succeeded: bool,
-    inner: Vec<Path>,
+    inner: Vec<Self>,
 }
 
 impl Store {

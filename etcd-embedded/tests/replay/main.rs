@@ -17,6 +17,8 @@ fn keys_leases_and_watches_are_answered_as_recorded() {
     for version in VERSIONS {
         let mut world = world::World::new(version, "single");
         replay::kv(&mut world);
+        replay::maintenance(&mut world);
+        replay::cluster(&mut world);
         replay::lease(&mut world);
         replay::keep_alive(&mut world);
         replay::watch(&mut world);

@@ -50,6 +50,22 @@ pub fn kv(world: &mut World) {
     }
 }
 
+pub fn maintenance(world: &mut World) {
+    for exchange in scenario(world.version, "maint") {
+        if slug(&exchange) == "snapshot" {
+            // A format of its own; that it arrives whole is tested elsewhere.
+            continue;
+        }
+        replay(world, &exchange);
+    }
+}
+
+pub fn cluster(world: &mut World) {
+    for exchange in scenario(world.version, "cluster") {
+        replay(world, &exchange);
+    }
+}
+
 pub fn lease(world: &mut World) {
     for exchange in scenario(world.version, "lease") {
         if slug(&exchange) == "timetolive" {

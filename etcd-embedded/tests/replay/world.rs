@@ -26,6 +26,15 @@ pub struct World {
     pub token: Option<String>,
 }
 
+/// Where the recorded server said that its peers reach it.
+fn peer_urls(version: &str) -> Vec<String> {
+    let list = &etcd_recordings::scenario(version, "cluster")[0];
+    let body = list.response.as_ref().expect("a list of members was answered").body();
+    let answer: Value = serde_json::from_slice(&body).expect("an answer is JSON");
+    let urls = answer["members"][0]["peerURLs"].as_array().cloned().unwrap_or_default();
+    urls.iter().filter_map(|url| url.as_str().map(str::to_owned)).collect()
+}
+
 impl World {
     pub fn new(version: &'static str, name: &str) -> Self {
         let dialect = match version {
@@ -37,6 +46,7 @@ impl World {
         let config = Config::new()
             .dialect(dialect)
             .name(name)
+            .peer_urls(peer_urls(version))
             .watch_progress_notify_interval(Duration::from_secs(1))
             .auth_token_ttl(Duration::from_secs(6));
         Self {
