@@ -8,7 +8,15 @@ use serde_json::Value;
 use super::world::{Received, World};
 
 /// Members whose values name something that has another name on every server.
-const NAMES: [&str; 7] = ["cluster_id", "member_id", "memberID", "ID", "token", "lease", "leader"];
+const NAMES: [&str; 7] = [
+    "cluster_id",
+    "member_id",
+    "memberID",
+    "ID",
+    "token",
+    "lease",
+    "leader",
+];
 
 /// Compares an answer with the recorded one, and learns the names in it.
 pub fn compare(world: &mut World, exchange: &Exchange, received: &Received) {

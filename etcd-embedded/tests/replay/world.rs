@@ -29,10 +29,19 @@ pub struct World {
 /// Where the recorded server said that its peers reach it.
 fn peer_urls(version: &str) -> Vec<String> {
     let list = &etcd_recordings::scenario(version, "cluster")[0];
-    let body = list.response.as_ref().expect("a list of members was answered").body();
+    let body = list
+        .response
+        .as_ref()
+        .expect("a list of members was answered")
+        .body();
     let answer: Value = serde_json::from_slice(&body).expect("an answer is JSON");
-    let urls = answer["members"][0]["peerURLs"].as_array().cloned().unwrap_or_default();
-    urls.iter().filter_map(|url| url.as_str().map(str::to_owned)).collect()
+    let urls = answer["members"][0]["peerURLs"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    urls.iter()
+        .filter_map(|url| url.as_str().map(str::to_owned))
+        .collect()
 }
 
 impl World {
