@@ -2,7 +2,9 @@
 //!
 //! A failure names its seed; put it into `SEEDS` to keep it.
 
-#![allow(clippy::unwrap_used, clippy::field_reassign_with_default)]
+#![allow(clippy::unwrap_used, clippy::field_reassign_with_default, unreachable_pub)]
+
+mod generator;
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -11,6 +13,7 @@ use bytes::Bytes;
 use etcd_core::message::*;
 use etcd_embedded::lease::Leases;
 use etcd_embedded::store::{Store, StoreError};
+use generator::Generator;
 
 const SEEDS: std::ops::Range<u64> = 0..60;
 const STEPS: usize = 300;
@@ -88,22 +91,28 @@ impl Model {
     }
 
     fn check_txn(&self, before: &Pairs, txn: &Txn) -> Result<(), StoreError> {
-        for operation in chosen(before, txn) {
-            match operation {
-                TxnOp::Get(get) if get.revision != 0 => {
-                    if get.revision > self.revision() {
-                        return Err(StoreError::FutureRevision {
-                            revision: self.revision(),
-                        });
-                    }
-                    if get.revision < self.compacted {
-                        return Err(StoreError::Compacted {
-                            compact_revision: self.compacted,
-                        });
-                    }
+        let mut operations = Vec::new();
+        flatten(before, txn, &mut operations);
+        for operation in &operations {
+            if let TxnOp::Put(put) = operation {
+                if (put.ignore_value || put.ignore_lease) && !before.contains_key(&put.key) {
+                    return Err(StoreError::KeyNotFound);
                 }
-                TxnOp::Put(put) => self.check(before, put)?,
-                TxnOp::Txn(inner) => self.check_txn(before, inner)?,
+                self.check(before, put)?;
+            }
+        }
+        for operation in &operations {
+            match operation {
+                TxnOp::Get(get) if get.revision > self.revision() => {
+                    return Err(StoreError::FutureRevision {
+                        revision: self.revision(),
+                    });
+                }
+                TxnOp::Get(get) if get.revision != 0 && get.revision < self.compacted => {
+                    return Err(StoreError::Compacted {
+                        compact_revision: self.compacted,
+                    });
+                }
                 _ => {}
             }
         }
@@ -159,6 +168,16 @@ impl Model {
     }
 }
 
+/// What is going to run, through all levels.
+fn flatten<'a>(before: &Pairs, txn: &'a Txn, operations: &mut Vec<&'a TxnOp>) {
+    for operation in chosen(before, txn) {
+        match operation {
+            TxnOp::Txn(inner) => flatten(before, inner, operations),
+            other => operations.push(other),
+        }
+    }
+}
+
 fn chosen<'a>(before: &Pairs, txn: &'a Txn) -> &'a [TxnOp] {
     if txn.compare.iter().all(|compare| holds(before, compare)) {
         &txn.success
@@ -186,8 +205,22 @@ fn read(pairs: &Pairs, newest: i64, get: &Get) -> GetResponse {
     if get.count_only {
         return response;
     }
+    let filtered = [
+        get.min_mod_revision,
+        get.max_mod_revision,
+        get.min_create_revision,
+        get.max_create_revision,
+    ]
+    .iter()
+    .any(|bound| *bound != 0);
+    // Without an order, the limit comes before the sort target does.
+    let fetched = match usize::try_from(get.limit) {
+        Ok(limit @ 1..) if get.sort_order == SortOrder::None && !filtered => limit + 1,
+        _ => usize::MAX,
+    };
     let mut kept: Vec<KeyValue> = selected
         .into_iter()
+        .take(fetched)
         .filter(|pair| get.min_mod_revision == 0 || pair.mod_revision >= get.min_mod_revision)
         .filter(|pair| get.max_mod_revision == 0 || pair.mod_revision <= get.max_mod_revision)
         .filter(|pair| get.min_create_revision == 0 || pair.create_revision >= get.min_create_revision)
@@ -294,149 +327,6 @@ fn relates(pair: &KeyValue, compare: &Compare) -> bool {
         CompareResult::Greater => order.is_gt(),
         CompareResult::Less => order.is_lt(),
         _ => unreachable!(),
-    }
-}
-
-/// Requests over few keys, so that they meet.
-struct Generator(u64);
-
-impl Generator {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn one_in(&mut self, times: u64) -> bool {
-        self.below(times) == 0
-    }
-
-    fn small(&mut self, bound: u64) -> i64 {
-        i64::try_from(self.below(bound)).unwrap()
-    }
-
-    fn key(&mut self) -> Bytes {
-        let keys: [&'static [u8]; 8] = [b"a", b"ab", b"b", b"b\0", b"c", b"\xff", b"\0", b"ca"];
-        Bytes::from_static(keys[usize::try_from(self.below(8)).unwrap()])
-    }
-
-    fn range_end(&mut self) -> Bytes {
-        match self.below(4) {
-            0 | 1 => Bytes::new(),
-            2 => Bytes::from_static(b"\0"),
-            _ => self.key(),
-        }
-    }
-
-    fn get(&mut self, revision: i64) -> Get {
-        let mut get = Get::default();
-        get.key = self.key();
-        get.range_end = self.range_end();
-        if self.one_in(3) {
-            get.limit = self.small(5) - 1;
-        }
-        if self.one_in(3) {
-            get.revision = self.small(u64::try_from(revision).unwrap() + 3) - 1;
-        }
-        get.keys_only = self.one_in(5);
-        get.count_only = self.one_in(8);
-        get.sort_target = match self.below(8) {
-            0 => SortTarget::Version,
-            1 => SortTarget::Create,
-            2 => SortTarget::Mod,
-            3 => SortTarget::Value,
-            _ => SortTarget::Key,
-        };
-        get.sort_order = match self.below(4) {
-            0 => SortOrder::Ascend,
-            1 => SortOrder::Descend,
-            _ => SortOrder::None,
-        };
-        if self.one_in(6) {
-            get.min_mod_revision = self.small(20);
-            get.max_create_revision = self.small(40);
-        }
-        if self.one_in(8) {
-            get.max_mod_revision = self.small(40);
-            get.min_create_revision = self.small(20);
-        }
-        get
-    }
-
-    fn put(&mut self) -> Put {
-        let mut put = Put::default();
-        put.key = self.key();
-        put.ignore_value = self.one_in(6);
-        if !put.ignore_value {
-            put.value = Bytes::from(vec![b'v'; usize::try_from(self.below(4)).unwrap()]);
-        }
-        put.ignore_lease = self.one_in(8);
-        if !put.ignore_lease && self.one_in(3) {
-            put.lease = self.small(4);
-        }
-        put.prev_kv = self.one_in(2);
-        put
-    }
-
-    fn delete(&mut self) -> Delete {
-        let mut delete = Delete::default();
-        delete.key = self.key();
-        delete.range_end = self.range_end();
-        delete.prev_kv = self.one_in(2);
-        delete
-    }
-
-    fn compare(&mut self) -> Compare {
-        let mut compare = Compare::default();
-        compare.key = self.key();
-        if self.one_in(3) {
-            compare.range_end = self.range_end();
-        }
-        let number = self.small(6);
-        match self.below(5) {
-            0 => compare.version = Some(number),
-            1 => (compare.target, compare.create_revision) = (CompareTarget::Create, Some(number)),
-            2 => (compare.target, compare.mod_revision) = (CompareTarget::Mod, Some(number)),
-            3 => (compare.target, compare.lease) = (CompareTarget::Lease, Some(number)),
-            _ => (compare.target, compare.value) = (CompareTarget::Value, Some(Bytes::from_static(b"vv"))),
-        }
-        compare.result = match self.below(4) {
-            0 => CompareResult::Equal,
-            1 => CompareResult::NotEqual,
-            2 => CompareResult::Greater,
-            _ => CompareResult::Less,
-        };
-        compare
-    }
-
-    fn txn(&mut self, revision: i64, depth: u64) -> Txn {
-        let mut txn = Txn::default();
-        for _ in 0..self.below(3) {
-            txn.compare.push(self.compare());
-        }
-        for _ in 0..self.below(4) {
-            txn.success.push(self.operation(revision, depth));
-        }
-        for _ in 0..self.below(4) {
-            txn.failure.push(self.operation(revision, depth));
-        }
-        txn
-    }
-
-    fn operation(&mut self, revision: i64, depth: u64) -> TxnOp {
-        match self.below(8) {
-            0..=2 => self.get(revision).into(),
-            3..=4 => self.put().into(),
-            5..=6 => self.delete().into(),
-            _ if depth > 0 => self.txn(revision, depth - 1).into(),
-            _ => self.get(revision).into(),
-        }
     }
 }
 

@@ -17,9 +17,9 @@ impl Store {
         response.header.revision = newest;
 
         let span = Span::new(&get.key, &get.range_end);
-        let sorted = sorts(get);
-        // Who sorts or filters has to see everything before the limit can apply.
-        let fetch = if get.limit > 0 && !sorted && !filters(get) {
+        // Who orders or filters has to see everything before the limit can apply. A sort target without an order does
+        // not count here, though it sorts: only what the limit let through (`rangeLimit` and `sortRangeResults`).
+        let fetch = if get.limit > 0 && get.sort_order == SortOrder::None && !filters(get) {
             usize::try_from(get.limit).unwrap_or(usize::MAX).saturating_add(1)
         } else {
             usize::MAX
@@ -29,7 +29,7 @@ impl Store {
         if filters(get) {
             pairs.retain(|pair| passes(pair, get));
         }
-        if sorted {
+        if sorts(get) {
             sort(&mut pairs, get);
         }
         if let Ok(limit @ 1..) = usize::try_from(get.limit)

@@ -1,6 +1,6 @@
 //! Transactions.
 
-use etcd_core::message::{Txn, TxnOp, TxnOpResponse, TxnResponse};
+use etcd_core::message::{Put, Txn, TxnOp, TxnOpResponse, TxnResponse};
 
 use super::compare::holds;
 use super::{Store, StoreError, WriteTxn};
@@ -55,34 +55,60 @@ impl Store {
         Path { succeeded, inner }
     }
 
+    /// All puts are checked before the first read is, those of transactions within it too.
     fn check_path(&self, leases: &Leases, txn: &Txn, path: &Path) -> Result<(), StoreError> {
-        let mut inner_paths = path.inner.iter();
-        for operation in branch(txn, path.succeeded) {
-            match operation {
-                TxnOp::Get(get) if get.revision != 0 => {
-                    // A revision below zero is a compacted one here, other than in a plain read (`checkRange`).
-                    if get.revision > self.revision {
-                        return Err(StoreError::FutureRevision {
-                            revision: self.revision,
-                        });
-                    }
-                    if get.revision < self.compacted {
-                        return Err(StoreError::Compacted {
-                            compact_revision: self.compacted,
-                        });
-                    }
-                }
-                TxnOp::Put(put) => self.check_put(leases, put)?,
-                TxnOp::Txn(inner) => {
-                    if let Some(path) = inner_paths.next() {
-                        self.check_path(leases, inner, path)?;
-                    }
-                }
-                _ => {}
-            }
+        each_chosen(txn, path, &mut |operation| match operation {
+            TxnOp::Put(put) => self.check_put_within(leases, put),
+            _ => Ok(()),
+        })?;
+        each_chosen(txn, path, &mut |operation| match operation {
+            TxnOp::Get(get) if get.revision != 0 => self.check_revision(get.revision),
+            _ => Ok(()),
+        })
+    }
+
+    /// As in a put by itself, in the other order (`checkRequestPut` in `server/etcdserver/apply.go` of 3.5).
+    fn check_put_within(&self, leases: &Leases, put: &Put) -> Result<(), StoreError> {
+        if (put.ignore_value || put.ignore_lease) && self.pair_at(&put.key, self.revision).is_none() {
+            return Err(StoreError::KeyNotFound);
+        }
+        self.check_put(leases, put)
+    }
+
+    /// A revision below zero is a compacted one here, other than in a plain read (`checkRequestRange`).
+    fn check_revision(&self, revision: i64) -> Result<(), StoreError> {
+        if revision > self.revision {
+            return Err(StoreError::FutureRevision {
+                revision: self.revision,
+            });
+        }
+        if revision < self.compacted {
+            return Err(StoreError::Compacted {
+                compact_revision: self.compacted,
+            });
         }
         Ok(())
     }
+}
+
+/// Visits every operation that is going to run.
+fn each_chosen(
+    txn: &Txn,
+    path: &Path,
+    visit: &mut impl FnMut(&TxnOp) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut inner_paths = path.inner.iter();
+    for operation in branch(txn, path.succeeded) {
+        match operation {
+            TxnOp::Txn(inner) => {
+                if let Some(path) = inner_paths.next() {
+                    each_chosen(inner, path, visit)?;
+                }
+            }
+            other => visit(other)?,
+        }
+    }
+    Ok(())
 }
 
 fn run(write: &mut WriteTxn<'_>, txn: &Txn, path: &Path) -> Result<TxnResponse, StoreError> {

@@ -1,0 +1,119 @@
+//! As little HTTP/1.1 as it takes to talk to a server on the loopback interface.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// How long an answer may take; the machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Connection {
+    reader: BufReader<TcpStream>,
+}
+
+impl Connection {
+    pub fn open(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self {
+            reader: BufReader::new(stream),
+        }
+    }
+
+    pub fn post(&mut self, path: &str, body: &str) -> (u16, String) {
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        self.reader.get_mut().write_all(request.as_bytes()).unwrap();
+        let (status, length) = self.head();
+        let body = match length {
+            Some(length) => {
+                let mut body = vec![0; length];
+                self.reader.read_exact(&mut body).unwrap();
+                body
+            }
+            None => std::iter::from_fn(|| self.chunk()).flatten().collect(),
+        };
+        if length.is_none() {
+            // Trailers, and the empty line after them.
+            while !self.line().is_empty() {}
+        }
+        (status, String::from_utf8(body).unwrap())
+    }
+
+    /// The status, and the length unless the body is chunked.
+    fn head(&mut self) -> (u16, Option<usize>) {
+        let status = self.line().split(' ').nth(1).unwrap().parse().unwrap();
+        let mut length = None;
+        loop {
+            let line = self.line().to_ascii_lowercase();
+            if line.is_empty() {
+                return (status, length);
+            }
+            if let Some(value) = line.strip_prefix("content-length:") {
+                length = Some(value.trim().parse().unwrap());
+            }
+        }
+    }
+
+    fn chunk(&mut self) -> Option<Vec<u8>> {
+        let length = usize::from_str_radix(&self.line(), 16).unwrap();
+        if length == 0 {
+            return None;
+        }
+        let mut chunk = vec![0; length + 2];
+        self.reader.read_exact(&mut chunk).unwrap();
+        chunk.truncate(length);
+        Some(chunk)
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.reader.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+}
+
+/// A watch whose request body stays open.
+pub struct WatchStream {
+    connection: Connection,
+}
+
+impl WatchStream {
+    /// Opens it, and waits until the server has begun to watch.
+    pub fn open(address: SocketAddr, create: &str) -> Self {
+        let mut connection = Connection::open(address);
+        let request = format!(
+            "POST /v3/watch HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n\
+             {:x}\r\n{create}\r\n",
+            create.len()
+        );
+        connection.reader.get_mut().write_all(request.as_bytes()).unwrap();
+        let (status, _) = connection.head();
+        assert_eq!(status, 200);
+        assert!(
+            String::from_utf8(connection.chunk().unwrap())
+                .unwrap()
+                .contains("created")
+        );
+        Self { connection }
+    }
+
+    /// All events up to the one of `key`.
+    pub fn events_until(&mut self, key: &str) -> Vec<Value> {
+        let mut body = Vec::new();
+        loop {
+            body.extend(self.connection.chunk().unwrap());
+            if body.ends_with(b"\n") {
+                let events = super::events(&body);
+                if events.last().is_some_and(|event| event["kv"]["key"] == key) {
+                    return events;
+                }
+            }
+        }
+    }
+}

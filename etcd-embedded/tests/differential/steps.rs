@@ -1,0 +1,78 @@
+//! What is asked of both.
+
+use bytes::Bytes;
+use etcd_core::codec::{Message, to_json};
+use etcd_core::message::*;
+use etcd_core::rpc::Request;
+
+use super::generator::Generator;
+
+pub struct Step {
+    pub path: &'static str,
+    pub body: String,
+}
+
+impl Step {
+    fn of<R: Request>(request: &R) -> Self {
+        Self::at(R::RPC.paths[0], request)
+    }
+
+    fn at(path: &'static str, message: &impl Message) -> Self {
+        let body = String::from_utf8(to_json(message)).unwrap();
+        Self { path, body }
+    }
+
+    pub fn generate(generator: &mut Generator, revision: i64) -> Self {
+        match generator.below(40) {
+            0..=9 => Self::of(&generator.get(revision)),
+            10..=16 => Self::of(&generator.put()),
+            17..=20 => Self::of(&generator.delete()),
+            21..=29 => Self::of(&generator.txn(revision, 2)),
+            30 => {
+                let at = u64::try_from(revision).unwrap() + 2;
+                let mut compact = Compact::new(generator.small(at));
+                if generator.one_in(2) {
+                    // Close to the present, so that there is history to go.
+                    compact.revision = (revision - generator.small(20)).max(0);
+                }
+                compact.physical = true;
+                Self::of(&compact)
+            }
+            31 => {
+                let ttl = 600 - generator.small(3) * 1000;
+                Self::of(
+                    &LeaseGrant::new(if ttl < 0 { ttl * 10_000_000_000 } else { ttl })
+                        .id(1 + generator.small(4)),
+                )
+            }
+            32 => Self::of(&LeaseRevoke::new(1 + generator.small(4))),
+            33 => Self::of(&LeaseTimeToLive::new(1 + generator.small(4)).keys()),
+            34 => Self::of(&LeaseList::default()),
+            35 => Self::of(&LeaseKeepAlive::new(1 + generator.small(4))),
+            36 => {
+                // Under a lease that exists or does not; nobody else asks, so nobody waits.
+                let lease = 1 + generator.small(4);
+                Self::of(&Lock::new(format!("lock{lease}"), lease))
+            }
+            37 => Self::of(&Unlock::new(format!("lock{0}/{0}", 1 + generator.small(4)))),
+            38 => {
+                let lease = 1 + generator.small(4);
+                Self::of(&Campaign::new(format!("election{lease}"), lease, generator.key()))
+            }
+            _ => {
+                let id = 1 + generator.small(4);
+                match generator.below(3) {
+                    0 => Self::of(&Leader::new(format!("election{id}"))),
+                    1 => {
+                        let mut leader = LeaderKey::default();
+                        leader.key = Bytes::from(format!("election{id}/{id}"));
+                        leader.revision = generator.small(u64::try_from(revision).unwrap() + 1);
+                        leader.lease = id;
+                        Self::of(&Resign::new(leader))
+                    }
+                    _ => Self::of(&Put::default()),
+                }
+            }
+        }
+    }
+}
