@@ -29,6 +29,10 @@ impl Connection {
             body.len()
         );
         self.reader.get_mut().write_all(request.as_bytes()).unwrap();
+        assert!(
+            !self.reader.fill_buf().unwrap().is_empty(),
+            "the server went away at {path} {body}"
+        );
         let (status, length) = self.head();
         let body = match length {
             Some(length) => {
