@@ -109,13 +109,13 @@ impl WatchStream {
 
     /// All events up to the one of `key`.
     pub fn events_until(&mut self, key: &str) -> Vec<Value> {
-        let mut body = Vec::new();
+        let (mut all, mut body) = (Vec::new(), Vec::new());
         loop {
             body.extend(self.connection.chunk().unwrap());
             if body.ends_with(b"\n") {
-                let events = super::events(&body);
-                if events.last().is_some_and(|event| event["kv"]["key"] == key) {
-                    return events;
+                all.extend(super::events(&std::mem::take(&mut body)));
+                if all.last().is_some_and(|event| event["kv"]["key"] == key) {
+                    return all;
                 }
             }
         }

@@ -48,7 +48,7 @@ fn compare(dialect: Dialect, real: etcd_process::Dialect) {
         setting("DIFFERENTIAL_SEED", 1),
         setting("DIFFERENTIAL_STEPS", 600),
     );
-    let server = etcd_process::Server::start(real);
+    let server = etcd_process::Server::builder(real).fsync(false).start();
     let address = server.client_addr();
     let mut there = Connection::open(address);
     let mut watch_there = WatchStream::open(address, WATCH);
