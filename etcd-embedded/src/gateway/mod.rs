@@ -177,9 +177,7 @@ impl Gateway {
         match exchange.phase {
             Phase::Collecting | Phase::Streaming(_) => {
                 if exchange.buffer.len() + data.len() > MAX_BODY_BYTES {
-                    let status = Status::new(Code::InvalidArgument, "http: request body too large");
-                    let dialect = self.dialect();
-                    return self.reply(id, Reply::error(dialect, &status));
+                    return self.refuse_body(now, id);
                 }
                 exchange.buffer.extend_from_slice(data);
             }
@@ -234,6 +232,22 @@ impl Gateway {
 
     fn dialect(&self) -> Dialect {
         self.server.config().dialect
+    }
+
+    /// Ends an exchange whose client sends without end.
+    fn refuse_body(&mut self, now: Instant, id: ExchangeId) {
+        let status = Status::new(Code::InvalidArgument, "http: request body too large");
+        let Some(exchange) = self.exchanges.get(&id) else {
+            return;
+        };
+        if let Some(call) = exchange.call() {
+            self.server.handle_disconnect(now, call);
+        }
+        if exchange.has_head {
+            self.end_stream(id, Err(status));
+        } else {
+            self.reply(id, Reply::error(self.dialect(), &status));
+        }
     }
 
     /// Decodes the one request of an exchange and makes the call.

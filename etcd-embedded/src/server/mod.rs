@@ -14,7 +14,9 @@
 //! Whatever happens happens within the `handle_*` that causes it: no background work, no hidden clock.
 
 mod auth;
+mod calls;
 mod cluster;
+mod dispatch;
 mod election;
 mod kv;
 mod lease;
@@ -29,80 +31,16 @@ use std::time::{Duration, Instant};
 
 use etcd_core::error::{Code, EtcdError};
 use etcd_core::message::ResponseHeader;
-use etcd_core::rpc::{Rpc, RpcKind, rows};
+use etcd_core::rpc::{Rpc, rows};
 
 use crate::auth::Tokens;
 use crate::random::Random;
 use crate::snapshot::SnapshotError;
 use crate::state::State;
 use crate::watch::{WatchOptions, Watches};
-use crate::{Config, Dialect, Request, Response, Status};
+use crate::{Config, Dialect, Request, Status};
+pub use calls::{CallId, CallOptions, Output, OutputEvent};
 use waiting::Waiting;
-
-/// A call in progress.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CallId(u64);
-
-/// What a client says besides the message itself.
-#[derive(Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CallOptions {
-    /// The token, if it sent one.
-    pub token: Option<String>,
-    /// How long it waits (`Grpc-Timeout`).
-    pub timeout: Option<Duration>,
-}
-
-impl CallOptions {
-    /// No token and no timeout.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds the token.
-    #[must_use]
-    pub fn token(mut self, token: impl Into<String>) -> Self {
-        self.token = Some(token.into());
-        self
-    }
-
-    /// Adds the timeout.
-    #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
-    }
-}
-
-impl std::fmt::Debug for CallOptions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let token = self.token.as_ref().map(|_| "<secret>");
-        f.debug_struct("CallOptions")
-            .field("token", &token)
-            .field("timeout", &self.timeout)
-            .finish()
-    }
-}
-
-/// Something for the client of a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Output {
-    /// The call.
-    pub call: CallId,
-    /// What it is.
-    pub event: OutputEvent,
-}
-
-/// What the server has to say to a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OutputEvent {
-    /// A message.
-    Message(Response),
-    /// The end of the call; nothing follows.
-    End(Result<(), Status>),
-}
 
 /// An etcd server, without sockets, threads or a clock.
 ///
@@ -134,7 +72,9 @@ pub struct Server {
     calls: BTreeMap<CallId, Call>,
     next_call: u64,
     deadlines: BTreeSet<(Instant, CallId)>,
-    /// Up to where the calls that wait have been told what changed.
+    /// The calls that wait for something to happen.
+    waiting: BTreeSet<CallId>,
+    /// Up to where they have been told what changed.
     settled: i64,
     outputs: VecDeque<Output>,
 }
@@ -174,6 +114,7 @@ impl Server {
             calls: BTreeMap::new(),
             next_call: 1,
             deadlines: BTreeSet::new(),
+            waiting: BTreeSet::new(),
             settled: 1,
             outputs: VecDeque::new(),
         }
@@ -313,141 +254,6 @@ impl Server {
     #[must_use = "an output that is not sent is lost"]
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
-    }
-
-    fn begin(&mut self, now: Instant, rpc: &'static Rpc, options: CallOptions) -> CallId {
-        self.advance(now);
-        let call = CallId(self.next_call);
-        self.next_call += 1;
-        let deadline = options.timeout.and_then(|timeout| self.now.checked_add(timeout));
-        if let Some(deadline) = deadline {
-            self.deadlines.insert((deadline, call));
-        }
-        let known = Call {
-            rpc,
-            token: options.token,
-            deadline,
-            waiting: Waiting::ForMessages,
-        };
-        self.calls.insert(call, known);
-        call
-    }
-
-    /// Lets time pass.
-    fn advance(&mut self, now: Instant) {
-        self.now = self.now.max(now);
-        let now = self.now;
-        while let Some(lease) = self.state.leases.expired(now) {
-            // A real server proposes it to the log like any other request.
-            self.applied += 1;
-            self.state.revoke(lease);
-            self.tell();
-        }
-        let mut random = self.random.clone();
-        self.watches
-            .handle_timeout(now, &self.state.store, &mut |bound| jitter(&mut random, bound));
-        self.random = random;
-        while let Some((deadline, call)) = self.deadlines.first().copied()
-            && deadline <= now
-        {
-            self.deadlines.remove(&(deadline, call));
-            self.expire(call);
-        }
-        self.flush_watches();
-    }
-
-    fn expire(&mut self, call: CallId) {
-        if self.calls.contains_key(&call) {
-            self.withdraw(call);
-            self.end(
-                call,
-                Err(Status::new(Code::DeadlineExceeded, "context deadline exceeded")),
-            );
-        }
-    }
-
-    /// Ends a call whose client does not wait for its end.
-    fn abandon(&mut self, call: CallId) {
-        self.withdraw(call);
-        self.forget(call);
-    }
-
-    /// Lets everyone know what changed, until nothing changes any more.
-    fn settle(&mut self) {
-        self.tell();
-        while self.settled < self.state.store.revision() {
-            self.settled += 1;
-            self.wake(self.settled);
-            self.tell();
-        }
-        self.wake_by_index();
-        self.flush_watches();
-    }
-
-    fn tell(&mut self) {
-        self.watches.handle_commit(&self.state.store);
-    }
-
-    fn take(&mut self, call: CallId, request: Request) {
-        let Some(known) = self.calls.get(&call) else {
-            return;
-        };
-        let token = known.token.clone();
-        match request {
-            Request::Watch(watch) => self.take_watch(call, token.as_deref(), watch),
-            Request::LeaseKeepAlive(renewal) => self.take_keep_alive(call, token.as_deref(), &renewal),
-            Request::Lock(lock) => self.take_lock(call, token.as_deref(), &lock),
-            Request::Campaign(campaign) => self.take_campaign(call, token.as_deref(), &campaign),
-            Request::Observe(observe) => self.take_observe(call, token.as_deref(), &observe),
-            Request::Snapshot(_) => self.take_snapshot(call, token.as_deref()),
-            unary => {
-                let answer = self.answer(token.as_deref(), unary);
-                self.finish(call, answer);
-            }
-        }
-    }
-
-    fn finish(&mut self, call: CallId, answer: Result<Response, Status>) {
-        match answer {
-            Ok(response) => {
-                self.send(call, response);
-                self.end(call, Ok(()));
-            }
-            Err(status) => self.end(call, Err(status)),
-        }
-    }
-
-    fn send(&mut self, call: CallId, response: Response) {
-        let event = OutputEvent::Message(response);
-        self.outputs.push_back(Output { call, event });
-    }
-
-    fn end(&mut self, call: CallId, result: Result<(), Status>) {
-        if self.forget(call) {
-            let event = OutputEvent::End(result);
-            self.outputs.push_back(Output { call, event });
-        }
-    }
-
-    fn forget(&mut self, call: CallId) -> bool {
-        let Some(known) = self.calls.remove(&call) else {
-            return false;
-        };
-        if let Some(deadline) = known.deadline {
-            self.deadlines.remove(&(deadline, call));
-        }
-        if known.rpc.kind == RpcKind::Bidirectional {
-            // What its watches had to say before the end still goes out.
-            self.flush_watches();
-            self.watches.close(call);
-        }
-        true
-    }
-
-    fn wait(&mut self, call: CallId, waiting: Waiting) {
-        if let Some(known) = self.calls.get_mut(&call) {
-            known.waiting = waiting;
-        }
     }
 
     /// A full header at the current revision.

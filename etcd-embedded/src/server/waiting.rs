@@ -80,8 +80,9 @@ impl Server {
 
     pub(super) fn wake_by_index(&mut self) {
         let ready: Vec<_> = self
-            .calls
+            .waiting
             .iter()
+            .filter_map(|call| Some((call, self.calls.get(call)?)))
             .filter_map(|(call, known)| match &known.waiting {
                 Waiting::ForIndex { index, request } if *index <= self.applied => {
                     Some((*call, request.clone()))
@@ -98,10 +99,9 @@ impl Server {
     /// Tells the waiting calls what a revision changed.
     pub(super) fn wake(&mut self, revision: i64) {
         let waiting: Vec<_> = self
-            .calls
+            .waiting
             .iter()
-            .filter(|(_, known)| matches!(known.waiting, Waiting::Contending(_) | Waiting::Observing(_)))
-            .map(|(call, known)| (*call, known.waiting.clone()))
+            .filter_map(|call| Some((*call, self.calls.get(call)?.waiting.clone())))
             .collect();
         if waiting.is_empty() {
             return;

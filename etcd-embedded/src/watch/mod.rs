@@ -50,6 +50,8 @@ pub(crate) struct Watches {
     /// The watches that lie behind.
     unsynced: BTreeSet<WatcherId>,
     next_resync: Option<Instant>,
+    /// When each stream tells its watches of progress next.
+    progress: BTreeSet<(Instant, CallId)>,
     /// Up to where the synced ones have been told.
     told: i64,
     outputs: VecDeque<(CallId, WatchResponse)>,
@@ -63,6 +65,7 @@ impl Watches {
             synced: Group::default(),
             unsynced: BTreeSet::new(),
             next_resync: None,
+            progress: BTreeSet::new(),
             told: revision,
             outputs: VecDeque::new(),
             options,
@@ -86,23 +89,16 @@ impl Watches {
         if self.next_resync.is_some_and(|at| at <= now) {
             self.resync(now, store);
         }
-        let due: Vec<_> = self
-            .streams
-            .iter()
-            .filter(|(_, stream)| stream.progress_at.is_some_and(|at| at <= now))
-            .map(|(call, _)| *call)
-            .collect();
-        for call in due {
+        while let Some((at, call)) = self.progress.first().copied()
+            && at <= now
+        {
+            self.progress.remove(&(at, call));
             self.notify_progress(now, call, jitter);
         }
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let progress = self
-            .streams
-            .values()
-            .filter_map(|stream| stream.progress_at)
-            .min();
+        let progress = self.progress.first().map(|(at, _)| *at);
         self.next_resync.into_iter().chain(progress).min()
     }
 

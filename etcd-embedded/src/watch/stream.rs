@@ -40,7 +40,7 @@ pub(crate) enum Denial {
 pub(super) struct Stream {
     pub(super) watchers: BTreeMap<i64, Watcher>,
     next_id: i64,
-    pub(super) progress_at: Option<Instant>,
+    progress_at: Option<Instant>,
 }
 
 impl Watches {
@@ -51,6 +51,7 @@ impl Watches {
             next_id: 0,
             progress_at: now.checked_add(interval + jitter(interval / 10)),
         };
+        self.progress.extend(stream.progress_at.map(|at| (at, call)));
         self.streams.insert(call, stream);
     }
 
@@ -58,6 +59,9 @@ impl Watches {
         let Some(stream) = self.streams.remove(&call) else {
             return;
         };
+        if let Some(at) = stream.progress_at {
+            self.progress.remove(&(at, call));
+        }
         for (id, watcher) in stream.watchers {
             self.synced.remove((call, id), &watcher.span);
             self.unsynced.remove(&(call, id));
@@ -202,6 +206,7 @@ impl Watches {
             return;
         };
         stream.progress_at = now.checked_add(interval + jitter(interval / 10));
+        self.progress.extend(stream.progress_at.map(|at| (at, call)));
         let mut ready = Vec::new();
         for (id, watcher) in &mut stream.watchers {
             let Some(due) = &mut watcher.progress else {

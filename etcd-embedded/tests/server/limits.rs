@@ -122,3 +122,40 @@ fn reads_at_revisions_out_of_reach_say_which_way() {
     assert_eq!(world.keys(Get::new("k").revision(4)), ["k"]);
     assert!(world.fail(Compact::new(4)).ends_with("has been compacted"));
 }
+
+/// Found by comparing with real servers.
+#[test]
+fn a_sort_target_without_an_order_sorts_only_what_the_limit_let_through() {
+    let mut world = World::new();
+    for (key, value) in [("a", "3"), ("b", "2"), ("c", "1")] {
+        world.put(key, value);
+    }
+    let mut get = Get::new(..).limit(1);
+    get.sort_target = SortTarget::Value;
+    assert_eq!(
+        world.keys(get.clone()),
+        ["b"],
+        "of a and b, which the limit and one more let through"
+    );
+    get.sort_order = SortOrder::Ascend;
+    assert_eq!(world.keys(get), ["c"]);
+}
+
+/// Found by comparing with real servers.
+#[test]
+fn puts_are_checked_before_reads_and_keys_before_leases() {
+    let mut world = World::new();
+    world.put("k", "");
+    let future = TxnOp::from(Get::new("k").revision(99));
+    let keep = TxnOp::from(Put::new("missing", "").ignore_value());
+    assert_eq!(
+        world.fail(Txn::new().then([future, keep.clone()])),
+        "etcdserver: key not found"
+    );
+    let both = Put::new("missing", "").ignore_value().lease(7);
+    assert_eq!(
+        world.fail(Txn::new().then([both.clone()])),
+        "etcdserver: key not found"
+    );
+    assert_eq!(world.fail(both), "etcdserver: requested lease not found");
+}
