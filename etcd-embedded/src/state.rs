@@ -76,22 +76,14 @@ impl State {
     }
 
     /// Ends a lease and deletes its keys, all at one revision.
-    pub(crate) fn revoke(&mut self, lease: i64) {
-        // The caller has looked it up; if it is gone, so are its keys.
-        if let Ok(keys) = self.try_revoke(lease) {
-            debug_assert!(keys <= self.store.revision());
-        }
-    }
-
-    /// As [`revoke`](Self::revoke); returns the revision after it.
-    pub(crate) fn try_revoke(&mut self, lease: i64) -> Result<i64, LeaseError> {
+    pub(crate) fn revoke(&mut self, lease: i64) -> Result<(), LeaseError> {
         let keys = self.leases.remove(lease)?;
         let mut txn = self.store.write(&mut self.leases);
         for key in keys {
             txn.delete_existing(key);
         }
         txn.commit();
-        Ok(self.store.revision())
+        Ok(())
     }
 
     pub(crate) fn write(&self, writer: &mut Writer) {

@@ -334,7 +334,7 @@ impl Gateway {
                 .is_some_and(|exchange| exchange.rpc.kind == RpcKind::Unary);
             match output.event {
                 OutputEvent::Message(response) if unary => {
-                    self.reply(id, Reply::message(self.dialect(), &response));
+                    self.reply(id, Reply::message(&response));
                 }
                 OutputEvent::End(Err(status)) if unary => {
                     self.reply(id, Reply::error(self.dialect(), &status));

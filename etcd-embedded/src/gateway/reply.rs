@@ -21,7 +21,7 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 impl Reply {
     /// The answer to a call.
-    pub(super) fn message(_: Dialect, response: &Response) -> Self {
+    pub(super) fn message(response: &Response) -> Self {
         let mut reply = Self::new(StatusCode::OK, JSON, response.to_json());
         let value = HeaderValue::from_static("application/grpc");
         reply

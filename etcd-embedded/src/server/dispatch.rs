@@ -32,10 +32,11 @@ impl Server {
     pub(super) fn advance(&mut self, now: Instant) {
         self.now = self.now.max(now);
         let now = self.now;
-        while let Some(lease) = self.state.leases.expired(now) {
+        while let Some(lease) = self.state.leases.expired(now)
+            && self.state.revoke(lease).is_ok()
+        {
             // A real server proposes it to the log like any other request.
             self.applied += 1;
-            self.state.revoke(lease);
             self.tell();
         }
         let mut random = self.random.clone();

@@ -47,9 +47,9 @@ impl Server {
         let identity = self.propose(token, 0)?;
         self.check_not_corrupt()?;
         self.check_lease_keys(identity.as_ref(), Access::Write, revoke.id)?;
-        let revision = self.state.try_revoke(revoke.id)?;
+        self.state.revoke(revoke.id)?;
         let mut response = LeaseRevokeResponse::default();
-        response.header = self.header_at(revision);
+        response.header = self.header();
         Ok(response)
     }
 

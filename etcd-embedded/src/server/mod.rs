@@ -192,6 +192,7 @@ impl Server {
         if rpc.name == rows::WATCH.name {
             self.open_watch(call);
         }
+        self.settle();
         call
     }
 
