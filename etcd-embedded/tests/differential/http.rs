@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -82,9 +83,10 @@ impl Connection {
     }
 }
 
-/// A watch whose request body stays open.
+/// A watch whose request body stays open, read by a thread of its own: a server gives up on a watch that nobody reads
+/// once its history is compacted.
 pub struct WatchStream {
-    connection: Connection,
+    chunks: Receiver<Vec<u8>>,
 }
 
 impl WatchStream {
@@ -104,14 +106,23 @@ impl WatchStream {
                 .unwrap()
                 .contains("created")
         );
-        Self { connection }
+        // Between two events as much time may pass as the rest of the comparison takes.
+        connection.reader.get_mut().set_read_timeout(None).unwrap();
+        let (sender, chunks) = channel();
+        std::thread::spawn(move || {
+            while let Some(chunk) = connection.chunk()
+                && sender.send(chunk).is_ok()
+            {}
+        });
+        Self { chunks }
     }
 
     /// All events up to the one of `key`.
     pub fn events_until(&mut self, key: &str) -> Vec<Value> {
         let (mut all, mut body) = (Vec::new(), Vec::new());
         loop {
-            body.extend(self.connection.chunk().unwrap());
+            let chunk = self.chunks.recv_timeout(PATIENCE);
+            body.extend(chunk.unwrap_or_else(|_| panic!("after {} events none came any more", all.len())));
             if body.ends_with(b"\n") {
                 all.extend(super::events(&std::mem::take(&mut body)));
                 if all.last().is_some_and(|event| event["kv"]["key"] == key) {
