@@ -66,7 +66,12 @@ impl Connection {
     }
 
     fn chunk(&mut self) -> Option<Vec<u8>> {
-        let length = usize::from_str_radix(&self.line(), 16).unwrap();
+        let line = self.line();
+        if line.is_empty() {
+            // The server has gone.
+            return None;
+        }
+        let length = usize::from_str_radix(&line, 16).unwrap();
         if length == 0 {
             return None;
         }
