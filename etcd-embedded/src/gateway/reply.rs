@@ -1,0 +1,170 @@
+//! How answers look.
+
+use bytes::Bytes;
+use etcd_core::error::Code;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE,
+};
+use http::{Response as HttpResponse, StatusCode};
+
+use crate::{Dialect, Response, Status};
+
+/// A complete answer.
+#[derive(Clone, Debug)]
+pub(super) struct Reply {
+    pub(super) head: HttpResponse<()>,
+    pub(super) body: Bytes,
+}
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+impl Reply {
+    /// The answer to a call.
+    pub(super) fn message(response: &Response) -> Self {
+        let mut reply = Self::new(StatusCode::OK, JSON, response.to_json());
+        let value = HeaderValue::from_static("application/grpc");
+        reply
+            .head
+            .headers_mut()
+            .insert("grpc-metadata-content-type", value);
+        reply
+    }
+
+    /// The failure of a call.
+    pub(super) fn error(dialect: Dialect, status: &Status) -> Self {
+        let code = status.code().number();
+        let message = Quoted(status.message());
+        let body = match dialect {
+            Dialect::G1_6 => format!(r#"{{"error":{message},"message":{message},"code":{code}}}"#),
+            Dialect::G1_16 => format!(r#"{{"error":{message},"code":{code},"message":{message}}}"#),
+            Dialect::G2 => format!(r#"{{"code":{code}, "message":{message}}}"#),
+        };
+        let mut reply = Self::new(http_status(dialect, status.code()), JSON, body);
+        if dialect == Dialect::G2
+            && status.code() == Code::Unauthenticated
+            && let Ok(challenge) = HeaderValue::from_str(status.message())
+        {
+            reply.head.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        reply
+    }
+
+    /// There is no such path below `/v3`.
+    pub(super) fn not_found(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::G2 => Self::error(dialect, &Status::new(Code::NotFound, "Not Found")),
+            _ => Self::text(StatusCode::NOT_FOUND, "Not Found\n"),
+        }
+    }
+
+    /// There is, for another method.
+    pub(super) fn method_not_allowed(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::G2 => Self::error(dialect, &Status::new(Code::Unimplemented, "Method Not Allowed")),
+            _ => Self::text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n"),
+        }
+    }
+
+    pub(super) fn text(status: StatusCode, body: impl Into<Bytes>) -> Self {
+        Self::new(status, TEXT, body)
+    }
+
+    pub(super) fn json(status: StatusCode, body: impl Into<Bytes>) -> Self {
+        Self::new(status, JSON, body)
+    }
+
+    fn new(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Self {
+        let body = body.into();
+        let mut head = head(status, content_type);
+        head.headers_mut().insert(CONTENT_LENGTH, body.len().into());
+        Self { head, body }
+    }
+}
+
+/// The head of a stream.
+pub(super) fn stream_head(status: StatusCode) -> HttpResponse<()> {
+    let mut head = head(status, JSON);
+    if status == StatusCode::OK {
+        let value = HeaderValue::from_static("application/grpc");
+        head.headers_mut().insert("grpc-metadata-content-type", value);
+    }
+    head
+}
+
+/// One message of a stream.
+pub(super) fn line(response: &Response) -> Bytes {
+    let json = response.to_json();
+    let mut line = Vec::with_capacity(json.len() + 12);
+    line.extend_from_slice(b"{\"result\":");
+    line.extend_from_slice(&json);
+    line.extend_from_slice(b"}\n");
+    line.into()
+}
+
+/// The failure of a stream. Gateways 1.x do not end the line.
+pub(super) fn error_line(dialect: Dialect, status: &Status) -> Bytes {
+    let code = status.code().number();
+    let message = Quoted(status.message());
+    match dialect {
+        Dialect::G2 => format!("{{\"error\":{{\"code\":{code},\"message\":{message}}}}}\n"),
+        _ => {
+            let http = http_status(dialect, status.code());
+            let reason = http.canonical_reason().unwrap_or_default();
+            format!(
+                r#"{{"error":{{"grpc_code":{code},"http_code":{},"message":{message},"http_status":"{reason}"}}}}"#,
+                http.as_u16()
+            )
+        }
+    }
+    .into()
+}
+
+/// The status that stands for a code (`HTTPStatusFromCode` in grpc-gateway).
+pub(super) fn http_status(dialect: Dialect, code: Code) -> StatusCode {
+    match code {
+        Code::Ok => StatusCode::OK,
+        Code::Canceled => StatusCode::REQUEST_TIMEOUT,
+        Code::InvalidArgument | Code::OutOfRange => StatusCode::BAD_REQUEST,
+        Code::FailedPrecondition if dialect == Dialect::G1_6 => StatusCode::PRECONDITION_FAILED,
+        Code::FailedPrecondition => StatusCode::BAD_REQUEST,
+        Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
+        Code::NotFound => StatusCode::NOT_FOUND,
+        Code::AlreadyExists | Code::Aborted => StatusCode::CONFLICT,
+        Code::PermissionDenied => StatusCode::FORBIDDEN,
+        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
+        Code::Unimplemented => StatusCode::NOT_IMPLEMENTED,
+        Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn head(status: StatusCode, content_type: HeaderValue) -> HttpResponse<()> {
+    let mut head = HttpResponse::new(());
+    *head.status_mut() = status;
+    let headers = head.headers_mut();
+    headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    head
+}
+
+/// Text as a JSON string.
+struct Quoted<'a>(&'a str);
+
+impl std::fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        use std::fmt::Write as _;
+        f.write_char('"')?;
+        for character in self.0.chars() {
+            match character {
+                '"' => f.write_str("\\\"")?,
+                '\\' => f.write_str("\\\\")?,
+                '\n' => f.write_str("\\n")?,
+                '\0'..' ' => write!(f, "\\u{:04x}", u32::from(character))?,
+                _ => f.write_char(character)?,
+            }
+        }
+        f.write_char('"')
+    }
+}
