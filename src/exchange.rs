@@ -12,8 +12,8 @@ use etcd_core::error::{Error, ErrorKind, EtcdError, Result, Timeout, TimeoutPhas
 use etcd_core::gateway::{self, Metadata};
 use etcd_core::machine::{CallStep, Session, UnaryCall};
 use etcd_core::message::Authenticate;
-use etcd_core::rpc::Request;
-use etcd_core::transport::{RequestBody, ResponseBody, TransportErrorKind};
+use etcd_core::rpc::{Request, RetryClass, Rpc};
+use etcd_core::transport::{Delivery, RequestBody, ResponseBody, SendMark, TransportErrorKind};
 use futures_util::future::{Either, select};
 use http::StatusCode;
 
@@ -140,6 +140,7 @@ async fn answered<R: Request>(
     let attempts = Attempts {
         shared,
         rpc: R::RPC,
+        class,
         message: to_json(request).into(),
         needs_leader: request.needs_leader(),
         anonymous: options.anonymous,
@@ -151,7 +152,8 @@ async fn answered<R: Request>(
 /// The attempts of one call; apart from the message already encoded, whatever the request.
 struct Attempts<'a> {
     shared: &'a Arc<Shared>,
-    rpc: &'static etcd_core::rpc::Rpc,
+    rpc: &'static Rpc,
+    class: RetryClass,
     message: Bytes,
     needs_leader: bool,
     anonymous: bool,
@@ -220,12 +222,25 @@ impl Attempts<'_> {
     async fn attempt(&self, endpoint: &Endpoint, give_up_at: Instant) -> Result<Body, Failure> {
         let shared = self.shared;
         let metadata = self.metadata();
-        let request = gateway::request(endpoint, self.rpc, self.message.clone(), &metadata);
+        let mut request = gateway::request(endpoint, self.rpc, self.message.clone(), &metadata);
+        // Only of a write does it matter whether an attempt that was given up had been sent.
+        let mark = (self.class == RetryClass::Write).then(SendMark::default);
+        if let Some(mark) = &mark {
+            request.extensions_mut().insert(mark.clone());
+        }
         let mut give_up = pin!(shared.runtime.sleep_until(give_up_at));
         let exchange = shared.transport.exchange(request.map(RequestBody::Full));
         let response = match race(exchange, give_up.as_mut()).await {
             Some(response) => response.map_err(ErrorKind::from)?,
-            None => return Err(Failure::Silence(TimeoutPhase::Response)),
+            None => {
+                let unsent = mark.is_some_and(|mark| mark.delivery() == Delivery::NotSent);
+                let phase = if unsent {
+                    TimeoutPhase::Queue
+                } else {
+                    TimeoutPhase::Response
+                };
+                return Err(Failure::Silence(phase));
+            }
         };
         let (head, body) = response.into_parts();
         if head.status == StatusCode::OK && matches!(self.reading, Reading::Streamed) {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use etcd_core::runtime::{BoxFuture, Runtime};
-use etcd_core::transport::{RequestBody, ResponseBody, Transport, TransportError};
+use etcd_core::transport::{RequestBody, ResponseBody, SendMark, Transport, TransportError};
 use futures_util::future::{AbortHandle, Abortable};
 use http::{Request, Response};
 
@@ -50,9 +50,11 @@ impl<C: Connect> HttpTransport<C> {
         &self,
         endpoint: Arc<Endpoint<C::Io>>,
         mut request: Request<Outgoing>,
+        mark: &Mark,
     ) -> Result<Response<ResponseBody>, TransportError> {
         let place = endpoint.place().await;
         while let Some(mut connection) = place.endpoint().take_idle() {
+            mark.sent();
             match connection.send(request).await {
                 Ok(response) => {
                     return Ok(response
@@ -62,8 +64,10 @@ impl<C: Connect> HttpTransport<C> {
                 // The peer had closed it meanwhile, and not a byte was written: as if it had never been there.
                 Err(failure) => request = failure.into_unsent()?,
             }
+            mark.hold();
         }
         let mut connection = self.connect(place.endpoint()).await?;
+        mark.sent();
         match connection.send(request).await {
             Ok(response) => Ok(response
                 .map(|body| DrivenBody::new(body, connection, Some(place)))
@@ -77,8 +81,10 @@ impl<C: Connect> HttpTransport<C> {
         &self,
         endpoint: &Endpoint<C::Io>,
         request: Request<Outgoing>,
+        mark: &Mark,
     ) -> Result<Response<ResponseBody>, TransportError> {
         let mut connection = self.connect(endpoint).await?;
+        mark.sent();
         match connection.send(request).await {
             Ok(response) => {
                 Ok(response.map(|body| ResponseBody::new(DrivenBody::new(body, connection, None))))
@@ -92,8 +98,10 @@ impl<C: Connect> HttpTransport<C> {
         &self,
         endpoint: &Endpoint<C::Io>,
         request: Request<Outgoing>,
+        mark: &Mark,
     ) -> Result<Response<ResponseBody>, TransportError> {
         let connection = self.connect(endpoint).await?;
+        mark.sent();
         let (response, driver) = connection.split(request);
         let (abort, registration) = AbortHandle::new_pair();
         let task = AbortOnDrop(abort);
@@ -124,12 +132,31 @@ impl<C: Connect> Transport for HttpTransport<C> {
             } = request::prepare(request)?;
             let endpoint = self.pool.endpoint(&authority);
             request::set_host(&mut request, &endpoint.host_header);
+            let mark = Mark(request.extensions_mut().remove::<SendMark>());
+            mark.hold();
             match need {
-                Need::Place => self.pooled(endpoint, request).await,
-                Need::Own => self.alone(&endpoint, request).await,
-                Need::Duplex => self.duplex(&endpoint, request).await,
+                Need::Place => self.pooled(endpoint, request, &mark).await,
+                Need::Own => self.alone(&endpoint, request, &mark).await,
+                Need::Duplex => self.duplex(&endpoint, request, &mark).await,
             }
         })
+    }
+}
+
+/// The mark of a request that has one.
+struct Mark(Option<SendMark>);
+
+impl Mark {
+    fn hold(&self) {
+        if let Some(mark) = &self.0 {
+            mark.hold();
+        }
+    }
+
+    fn sent(&self) {
+        if let Some(mark) = &self.0 {
+            mark.sent();
+        }
     }
 }
 

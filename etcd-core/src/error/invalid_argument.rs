@@ -11,9 +11,6 @@ pub enum InvalidArgument {
     /// A put, get, delete, comparison or lock without a key. The smallest key is one NUL byte.
     #[error("the key is empty")]
     EmptyKey,
-    /// A range whose end is not after its start, which holds no key.
-    #[error("the range is empty: its end is not after its start")]
-    EmptyRange,
     /// A lease without a life. Servers quietly grant their minimum instead.
     #[error("the time to live must be at least one second, not {given}")]
     NonPositiveTtl {
@@ -45,9 +42,6 @@ pub enum InvalidArgument {
         /// `--max-txn-ops` of the server, 128 by default.
         limit: usize,
     },
-    /// A transaction that puts or deletes a key twice.
-    #[error("the transaction changes a key twice")]
-    DuplicateKey,
     /// Transactions nested deeper than can be encoded.
     #[error("transactions are nested more than {limit} deep")]
     NestedTooDeep {
@@ -74,14 +68,6 @@ pub enum InvalidArgument {
     EmptyList {
         /// What it would hold: `endpoint`, `peer URL`.
         what: &'static str,
-    },
-    /// A number below zero.
-    #[error("{what} must not be negative, but is {given}")]
-    Negative {
-        /// Which number: `the revision`, `the limit`.
-        what: &'static str,
-        /// The number.
-        given: i64,
     },
     /// A number that must be at least one.
     #[error("{what} must be greater than zero, but is {given}")]

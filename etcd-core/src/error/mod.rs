@@ -89,9 +89,6 @@ pub enum ErrorKind {
         /// The limit, which is a setting of the client.
         limit: usize,
     },
-    /// The client was closed before the request was sent.
-    #[error("the client is closed")]
-    Closed,
     /// The cluster is not the one it was.
     #[error(transparent)]
     ClusterChanged(#[from] ClusterChanged),
@@ -206,7 +203,7 @@ impl ErrorKind {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::InvalidArgument(_) | Self::Closed | Self::ResponseTooLarge { .. } => Fault::Caller,
+            Self::InvalidArgument(_) | Self::ResponseTooLarge { .. } => Fault::Caller,
             Self::Server(error) => error.fault(),
             Self::Timeout(_) => Fault::Network,
             Self::Transport(error) => match error.kind() {
@@ -229,7 +226,7 @@ impl ErrorKind {
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::InvalidArgument(_) | Self::Closed => Outcome::NotApplied,
+            Self::InvalidArgument(_) => Outcome::NotApplied,
             Self::Server(error) => error.outcome(),
             Self::Http(error) => error.outcome(),
             Self::Timeout(timeout) => timeout.outcome(),
@@ -269,7 +266,6 @@ impl ErrorKind {
             Self::InvalidArgument(_)
             | Self::Protocol(_)
             | Self::ResponseTooLarge { .. }
-            | Self::Closed
             | Self::ClusterChanged(_) => Retry::Never,
         }
     }

@@ -14,12 +14,6 @@ pub enum ProtocolError {
         /// Where in the line or body it stops being one, counted from 1; 0 if that is not known.
         offset: usize,
     },
-    /// A field holds what it cannot hold.
-    #[error("the field {field} of the response is not valid")]
-    Field {
-        /// Its name in etcd's proto files.
-        field: &'static str,
-    },
     /// A field without which the response means nothing is not there.
     #[error("the response lacks the field {field}")]
     MissingField {
@@ -29,12 +23,6 @@ pub enum ProtocolError {
     /// The response ended in the middle of a message.
     #[error("the response ended in the middle of a message")]
     Truncated,
-    /// A message that has no place at this point of the exchange.
-    #[error("the server sent {what}, which was not expected here")]
-    Unexpected {
-        /// What came.
-        what: &'static str,
-    },
 }
 
 impl ProtocolError {

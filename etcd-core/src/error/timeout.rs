@@ -9,13 +9,9 @@ use super::Outcome;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TimeoutPhase {
-    /// For its turn: a connection from the pool, an endpoint that is reachable, a pause before a retry.
+    /// For its turn: a connection, an endpoint that is reachable, a pause before a retry. Nothing was sent.
     Queue,
-    /// For a connection to be established.
-    Connect,
-    /// For the request to be sent.
-    Send,
-    /// For the head of the response.
+    /// For the head of the response, or, of a request that changes nothing, for anything before it.
     Response,
     /// For the rest of the response.
     Body,
@@ -58,8 +54,8 @@ impl Timeout {
     #[must_use]
     pub const fn outcome(&self) -> Outcome {
         match self.phase {
-            TimeoutPhase::Queue | TimeoutPhase::Connect => Outcome::NotApplied,
-            TimeoutPhase::Send | TimeoutPhase::Response | TimeoutPhase::Body => Outcome::Unknown,
+            TimeoutPhase::Queue => Outcome::NotApplied,
+            TimeoutPhase::Response | TimeoutPhase::Body => Outcome::Unknown,
         }
     }
 }
@@ -72,8 +68,6 @@ impl fmt::Display for Timeout {
         }
         f.write_str(match self.phase {
             TimeoutPhase::Queue => "before the request could be sent",
-            TimeoutPhase::Connect => "while connecting",
-            TimeoutPhase::Send => "while sending the request",
             TimeoutPhase::Response => "waiting for the response",
             TimeoutPhase::Body => "while receiving the response",
         })

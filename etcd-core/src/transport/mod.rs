@@ -6,9 +6,11 @@
 
 mod body;
 mod error;
+mod send_mark;
 
 pub use body::{BodyFrame, RequestBody, ResponseBody};
 pub use error::{Delivery, TransportError, TransportErrorKind};
+pub use send_mark::SendMark;
 
 use crate::runtime::BoxFuture;
 
@@ -34,6 +36,8 @@ use crate::runtime::BoxFuture;
 /// 7. A request that carries [`LongLived`] among its extensions may wait for its head without end (a lock that
 ///    somebody else holds). It must not take up a place that other requests wait for: no limit on connections
 ///    or on concurrent requests applies to it.
+///
+/// 8. A transport may honour the [`SendMark`] among a request's extensions, and then does so to the letter of 6.
 ///
 /// No deadline appears here: the caller races the future against its own timer and drops it.
 pub trait Transport: Send + Sync + std::fmt::Debug + 'static {
