@@ -34,8 +34,7 @@ async fn main() -> anyetcd::Result<()> {
     while let Some(page) = pages.try_next().await? {
         // A key that comes while we read belongs to a later revision, and is not seen.
         client.put("paging/key/late", "not in the picture").await?;
-        // A page counts the keys from its own first on.
-        let total = received + page.count;
+        let total = pages.total().unwrap_or_default();
         received += page.kvs.len() as i64;
         println!("{received} of {total} keys, as of revision {}", pages.revision());
     }

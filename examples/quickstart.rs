@@ -1,23 +1,29 @@
 //! The first minutes with etcd: write, read, decide, and let a key disappear by itself.
 //!
 //! ```sh
-//! ETCD_ENDPOINTS=http://127.0.0.1:2379 cargo run --example quickstart
+//! cargo run --example quickstart                                         # on an etcd within this process
+//! ETCD_ENDPOINTS=http://127.0.0.1:2379 cargo run --example quickstart    # on yours
 //! ```
 
-mod endpoints;
+use std::env;
+use std::sync::Arc;
 
-use anyetcd::{Client, Compare, Get, Put, Txn, prefix};
+use anyetcd::{Client, Compare, Get, Put, Runtime, TokioRuntime, Txn, prefix};
+use etcd_embedded::{Config, EMBEDDED_ENDPOINT, EmbeddedTransport, Server};
 
 #[tokio::main]
 async fn main() -> anyetcd::Result<()> {
-    // Finds the runtime it is called in. On async-std or smol this line would be the same.
-    let client = Client::connect(endpoints::from_env()).await?;
-    let status = client.maintenance().status(client.current_endpoint()).await?;
-    println!(
-        "on Tokio, with etcd {} at {}",
-        status.version,
-        client.current_endpoint()
-    );
+    let client = match env::var("ETCD_ENDPOINTS") {
+        // Finds the runtime it is called in. On async-std or smol this line would be the same.
+        Ok(urls) => Client::connect(urls.split(',')).await?,
+        Err(_) => embedded()?,
+    };
+    let endpoint = client.current_endpoint();
+    let version = client.maintenance().status(&endpoint).await?.version;
+    match endpoint.to_string().as_str() {
+        EMBEDDED_ENDPOINT => println!("on Tokio, with the embedded etcd, which acts like {version}"),
+        url => println!("on Tokio, with etcd {version} at {url}"),
+    }
 
     // A call is made when it is awaited; until then it can be given options.
     client.put("quickstart/mode", "fast").await?;
@@ -64,4 +70,15 @@ async fn main() -> anyetcd::Result<()> {
     let deleted = client.delete(prefix("quickstart/")).await?.deleted;
     println!("{deleted} keys tidied up");
     Ok(())
+}
+
+/// A client of an etcd in memory, as one would use it in unit tests: no socket, nothing to install.
+fn embedded() -> anyetcd::Result<Client> {
+    let runtime = Arc::new(TokioRuntime::current().expect("called from main, which runs on Tokio"));
+    let server = Server::new(Config::new(), runtime.now(), runtime.entropy());
+    let transport = EmbeddedTransport::new(server, runtime.clone());
+    Client::builder()
+        .endpoint(EMBEDDED_ENDPOINT)
+        .transport(runtime, Arc::new(transport))
+        .build()
 }

@@ -29,6 +29,9 @@ use crate::{Client, ConditionalDelete, ConditionalPut, Pages, exchange};
 /// # }
 /// ```
 ///
+/// Where a future is wanted rather than something to await (`join!`, `select!`), [`IntoFuture::into_future`]
+/// makes it one.
+///
 /// # Errors
 ///
 /// Awaiting it fails with [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) before anything is sent if no server could accept the

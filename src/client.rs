@@ -107,6 +107,9 @@ impl Client {
     }
 
     /// Applies several operations as one, if its conditions hold; see [`Txn`].
+    ///
+    /// etcd 3.5.1 was seen to panic when the caller of a transaction that only reads goes away while it runs
+    /// (etcd's issue 14110, mended in later servers): do not drop one there, nor let it time out.
     pub fn txn(&self, txn: Txn) -> Call<Txn> {
         self.call(txn)
     }

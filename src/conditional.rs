@@ -33,18 +33,26 @@ impl<T> ConditionalOutcome<T> {
     pub fn is_applied(&self) -> bool {
         matches!(self, Self::Applied(_))
     }
+
+    /// What the key holds instead of what was expected; `None` if the write was applied or the key does not exist.
+    #[must_use]
+    pub fn current(&self) -> Option<&KeyValue> {
+        match self {
+            Self::Applied(_) => None,
+            Self::Refused { current, .. } => current.as_ref(),
+        }
+    }
 }
 
 /// A put that happens only if the key is as expected; made when awaited.
 ///
 /// ```no_run
 /// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {
-/// use anyetcd::ConditionalOutcome;
-///
-/// match client.put("leader", "me").if_absent().await? {
-///     ConditionalOutcome::Applied(_) => println!("it is me"),
-///     ConditionalOutcome::Refused { current, .. } => println!("somebody else: {current:?}"),
-///     _ => {}
+/// let outcome = client.put("leader", "me").if_absent().await?;
+/// if outcome.is_applied() {
+///     println!("it is me");
+/// } else {
+///     println!("somebody else: {:?}", outcome.current());
 /// }
 /// # Ok(())
 /// # }

@@ -73,6 +73,7 @@ pub use etcd_core::machine::SnapshotProgress;
 pub use etcd_core::message::{
     self, Compare, Delete, Get, KeyValue, Put, SortOrder, SortTarget, Txn, TxnOp, TxnOpResponse,
 };
+pub use etcd_core::rpc::MAX_TXN_DEPTH;
 pub use etcd_core::runtime::{BoxFuture, Runtime};
 pub use etcd_core::transport::{self, Transport};
 

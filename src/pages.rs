@@ -25,7 +25,7 @@ use crate::{Call, Client};
 /// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {
 /// let mut pages = client.get(anyetcd::prefix("logs/")).pages()?;
 /// while let Some(page) = pages.try_next().await? {
-///     println!("{} of {} keys at revision {}", page.kvs.len(), page.count, pages.revision());
+///     println!("{} of {:?} keys at revision {}", page.kvs.len(), pages.total(), pages.revision());
 /// }
 /// # Ok(())
 /// # }
@@ -70,6 +70,14 @@ impl Pages {
     #[must_use]
     pub fn revision(&self) -> i64 {
         self.pager.revision()
+    }
+
+    /// How many keys the whole range holds at that revision; `None` until the first page has come.
+    ///
+    /// A page's own [`count`](GetResponse::count) counts from that page on.
+    #[must_use]
+    pub fn total(&self) -> Option<i64> {
+        self.pager.total()
     }
 
     /// The next page, `None` after the last one.

@@ -138,8 +138,23 @@ fn status_shows_every_endpoint_even_one_that_is_down() {
 }
 
 #[test]
-fn without_endpoints_each_example_says_what_to_set() {
-    for name in NAMES.iter().chain(&["any_runtime"]) {
+fn without_endpoints_the_quickstart_runs_on_an_etcd_of_its_own() {
+    let output = Command::new(executable("quickstart"))
+        .env_remove("ETCD_ENDPOINTS")
+        .output()
+        .unwrap();
+    let printed = stdout("quickstart", &output);
+    assert!(
+        printed.starts_with("on Tokio, with the embedded etcd"),
+        "{printed}"
+    );
+    assert!(printed.ends_with("2 keys tidied up\n"), "{printed}");
+}
+
+#[test]
+fn without_endpoints_each_other_example_says_what_to_set() {
+    let names = NAMES.iter().filter(|name| **name != "quickstart");
+    for name in names.chain(&["any_runtime"]) {
         let output = Command::new(executable(name))
             .env_remove("ETCD_ENDPOINTS")
             .output()

@@ -4,7 +4,7 @@ use std::future::IntoFuture;
 use std::time::{Duration, Instant};
 
 use anyetcd::error::TimeoutPhase;
-use anyetcd::{BoxFuture, ErrorKind, Get, Put, Result, Txn};
+use anyetcd::{BoxFuture, ErrorKind, Get, HttpConfig, PoolConfig, Put, Result, Txn};
 use etcd_process::Dialect;
 use futures_util::future::join_all;
 
@@ -67,8 +67,8 @@ pub(crate) async fn calls_to_a_silent_server_end_at_their_deadline(world: World)
         call(Request::Write, client.txn(puts).timeout(SHORT)),
         call(Request::Write, client.put("k", "v").timeout(SHORT).if_absent()),
         call(Request::Write, leases.grant(60).timeout(SHORT)),
-        call(Request::Write, locks.lock("l", lease).timeout(SHORT)),
-        call(Request::Write, elections.campaign("e", lease, "v").timeout(SHORT)),
+        call(Request::Idempotent, locks.lock("l", lease).timeout(SHORT)),
+        call(Request::Idempotent, elections.campaign("e", lease, "v").timeout(SHORT)),
     ];
     // etcd 3.5.1 would panic, once thawed, over a caller that has gone away (etcd issue 14110).
     if world.dialect != Dialect::G1_16 {
@@ -122,8 +122,8 @@ pub(crate) async fn a_lock_has_a_deadline_of_its_own(world: World) {
     let lease = client.leases().grant(600).await.unwrap().id;
     server.freeze();
     assert_timed_out([
-        call(Request::Write, client.locks().lock("l", lease)),
-        call(Request::Write, client.elections().campaign("e", lease, "v")),
+        call(Request::Idempotent, client.locks().lock("l", lease)),
+        call(Request::Idempotent, client.elections().campaign("e", lease, "v")),
     ])
     .await;
     server.thaw();
@@ -155,4 +155,31 @@ pub(crate) async fn a_deadline_may_be_as_far_away_as_one_likes(world: World) {
     let lease = endless.leases().grant(600).await.unwrap().id;
     endless.locks().lock(world.key("l"), lease).await.unwrap();
     endless.leases().revoke(lease).await.unwrap();
+}
+
+pub(crate) async fn a_put_that_never_got_a_connection_is_known_not_to_be_applied(world: World) {
+    let mut server = world.own_server();
+    let one_connection = HttpConfig::new().pool(PoolConfig::new().max_connections(1));
+    let client = World::builder()
+        .endpoint(server.client_url())
+        .http(one_connection)
+        .build()
+        .unwrap();
+    client.put("k", "before").await.unwrap();
+    server.freeze();
+    // The first takes the only connection, so that the second waits for it until its time is up.
+    let (sent, queued) = futures_util::future::join(
+        client.put("k", "sent").timeout(SHORT * 2).into_future(),
+        client.put("k", "queued").timeout(SHORT).into_future(),
+    )
+    .await;
+    let phase = |error: &anyetcd::Error| match error.kind() {
+        ErrorKind::Timeout(timeout) => timeout.phase(),
+        kind => panic!("{kind}"),
+    };
+    let (sent, queued) = (sent.unwrap_err(), queued.unwrap_err());
+    assert_eq!(phase(&sent), TimeoutPhase::Response);
+    assert!(sent.is_outcome_unknown() && !sent.is_retry_safe());
+    assert_eq!(phase(&queued), TimeoutPhase::Queue);
+    assert!(!queued.is_outcome_unknown() && queued.is_retry_safe());
 }

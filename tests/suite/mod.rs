@@ -220,6 +220,7 @@ behaviours! {
         a_lock_has_a_deadline_of_its_own,
         a_call_without_time_is_not_sent,
         a_deadline_may_be_as_far_away_as_one_likes,
+        a_put_that_never_got_a_connection_is_known_not_to_be_applied,
     }
     input {
         a_key_is_not_empty,

@@ -49,6 +49,7 @@ pub struct Pager {
     wanted: Option<i64>,
     page_bytes: usize,
     page_keys: i64,
+    total: Option<i64>,
     state: State,
 }
 
@@ -84,6 +85,7 @@ impl Pager {
             next: get,
             page_bytes: PAGE_BYTES,
             page_keys: FIRST_PAGE_KEYS,
+            total: None,
             state: State::Ready,
         })
     }
@@ -99,6 +101,12 @@ impl Pager {
     #[must_use]
     pub fn revision(&self) -> i64 {
         self.next.revision
+    }
+
+    /// How many keys the whole range holds, `None` until the first page tells.
+    #[must_use]
+    pub fn total(&self) -> Option<i64> {
+        self.total
     }
 
     /// The request for the next page; `None` after the last one, and while one is under way.
@@ -117,6 +125,7 @@ impl Pager {
     /// Takes the answer to the last request.
     pub fn handle_page(&mut self, page: &GetResponse) {
         debug_assert_eq!(self.state, State::Asked, "a page nobody asked for");
+        self.total.get_or_insert(page.count);
         self.state = State::Done;
         if self.next.revision <= 0 {
             self.next.revision = page.header.revision;
@@ -205,6 +214,16 @@ mod tests {
             })
             .collect();
         response
+    }
+
+    #[test]
+    fn the_total_is_that_of_the_first_page() {
+        let mut pager = Pager::new(Get::new(prefix("k"))).unwrap();
+        assert_eq!(pager.total(), None);
+        while let Some(request) = pager.poll_request() {
+            pager.handle_page(&answer(&pairs(1000, |_| 10), &request));
+            assert_eq!(pager.total(), Some(1000));
+        }
     }
 
     /// All keys the pager finds, and the sizes of its pages.

@@ -157,7 +157,7 @@ message! {
 }
 
 message! {
-    /// The answer to [`Hash`].
+    /// The answer to [`Hash`](struct@Hash).
     pub struct HashResponse {
         /// Who answered.
         header: ResponseHeader,

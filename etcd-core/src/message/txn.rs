@@ -111,3 +111,32 @@ oneof! {
         Txn(TxnResponse) as "response_txn",
     }
 }
+
+/// The answer as one kind or `None`: operations and answers come in the same order, so who asked knows the kind.
+macro_rules! accessors {
+    ($( $(#[$meta:meta])* $name:ident: $variant:ident($type:ty); )*) => {
+        impl TxnOpResponse {
+            $(
+                $(#[$meta])*
+                #[must_use]
+                pub fn $name(&self) -> Option<&$type> {
+                    match self {
+                        Self::$variant(response) => Some(response),
+                        _ => None,
+                    }
+                }
+            )*
+        }
+    };
+}
+
+accessors! {
+    /// The answer to a read.
+    as_get: Get(GetResponse);
+    /// The answer to a write.
+    as_put: Put(PutResponse);
+    /// The answer to a deletion.
+    as_delete: Delete(DeleteResponse);
+    /// The answer to a transaction within the transaction.
+    as_txn: Txn(TxnResponse);
+}
