@@ -222,6 +222,10 @@ behaviours! {
         a_deadline_may_be_as_far_away_as_one_likes,
         a_put_that_never_got_a_connection_is_known_not_to_be_applied,
     }
+    duplex {
+        a_watch_gains_a_key_and_loses_another_on_one_socket,
+        a_dropped_stream_leaves_no_watcher_behind,
+    }
     input {
         a_key_is_not_empty,
         a_put_keeps_or_brings_but_not_both,
