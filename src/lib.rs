@@ -88,3 +88,8 @@ pub use etcd_async_std::AsyncStdRuntime;
 pub use etcd_smol::SmolRuntime;
 #[cfg(feature = "tokio")]
 pub use etcd_tokio::TokioRuntime;
+
+/// The README's program compiles.
+#[cfg(all(doctest, feature = "tokio"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
