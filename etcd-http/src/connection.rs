@@ -21,7 +21,9 @@ use crate::failure;
 use crate::turn::Turns;
 
 /// hyper's side of a connection: reads, writes, and ends when the connection does.
-pub(crate) type Driver<I> = http1::Connection<Wire<I>, Outgoing>;
+///
+/// Boxed, because a connection is handed on several times an exchange and hyper's state is large.
+pub(crate) type Driver<I> = Box<http1::Connection<Wire<I>, Outgoing>>;
 
 /// An open connection. Dropping it closes the socket.
 pub(crate) struct Connection<I: Read + Write + Unpin + 'static> {
@@ -54,7 +56,7 @@ impl<I: Read + Write + Unpin + 'static> Connection<I> {
         let (sender, driver) = opened.map_err(|error| failure::from_hyper(error, Delivery::NotSent))?;
         Ok(Self {
             sender,
-            driver: Some(driver),
+            driver: Some(Box::new(driver)),
             wrote,
             turns: Turns::new(),
         })

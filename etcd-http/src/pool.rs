@@ -4,11 +4,11 @@
 //! that the next in line finds it. Since a new connection is opened only where none is idle, places bound the
 //! connections in use and at rest together.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use etcd_core::runtime::Runtime;
+use etcd_core::transport::TransportError;
 use http::HeaderValue;
 use http::uri::Authority;
 use hyper::rt::{Read, Write};
@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::PoolConfig;
 use crate::connection::Connection;
+use crate::request::check_authority;
 
 /// The port of the scheme `http`.
 const HTTP_PORT: u16 = 80;
@@ -24,7 +25,8 @@ const HTTP_PORT: u16 = 80;
 pub(crate) struct Pool<I: Read + Write + Unpin + 'static> {
     config: PoolConfig,
     runtime: Arc<dyn Runtime>,
-    endpoints: Mutex<HashMap<Authority, Arc<Endpoint<I>>>>,
+    /// A few, so that looking through them is faster than hashing.
+    endpoints: Mutex<Vec<(Authority, Arc<Endpoint<I>>)>>,
 }
 
 impl<I: Read + Write + Unpin + Send + 'static> Pool<I> {
@@ -37,21 +39,26 @@ impl<I: Read + Write + Unpin + Send + 'static> Pool<I> {
     }
 
     /// The endpoint at `authority`.
-    pub(crate) fn endpoint(&self, authority: &Authority) -> Arc<Endpoint<I>> {
+    ///
+    /// # Errors
+    ///
+    /// If that is no address to connect to.
+    pub(crate) fn endpoint(&self, authority: &Authority) -> Result<Arc<Endpoint<I>>, TransportError> {
         let mut endpoints = lock(&self.endpoints);
-        if let Some(endpoint) = endpoints.get(authority) {
-            return endpoint.clone();
+        if let Some((_, endpoint)) = endpoints.iter().find(|(known, _)| known == authority) {
+            return Ok(endpoint.clone());
         }
+        check_authority(authority)?;
         // A cluster's members come and go: forget those that nobody uses.
         endpoints
-            .retain(|_, endpoint| Arc::strong_count(endpoint) > 1 || !lock(&endpoint.rest).idle.is_empty());
+            .retain(|(_, endpoint)| Arc::strong_count(endpoint) > 1 || !lock(&endpoint.rest).idle.is_empty());
         let endpoint = Arc::new(Endpoint::new(
             authority,
             self.config.clone(),
             self.runtime.clone(),
         ));
-        endpoints.insert(authority.clone(), endpoint.clone());
-        endpoint
+        endpoints.push((authority.clone(), endpoint.clone()));
+        Ok(endpoint)
     }
 }
 

@@ -25,11 +25,15 @@ pub(crate) struct Prepared {
     pub(crate) request: Request<Outgoing>,
 }
 
-/// Checks the URI and frames the body.
+/// Checks the scheme and frames the body.
 pub(crate) fn prepare(request: Request<RequestBody>) -> Result<Prepared, TransportError> {
     let (mut head, body) = request.into_parts();
     let mut uri = head.uri.into_parts();
-    let authority = check(uri.scheme.as_ref(), uri.authority.take())?;
+    check_scheme(uri.scheme.as_ref())?;
+    let authority = uri
+        .authority
+        .take()
+        .ok_or_else(|| unsupported("the URI has no host"))?;
     let path = uri
         .path_and_query
         .unwrap_or_else(|| PathAndQuery::from_static("/"));
@@ -67,20 +71,19 @@ pub(crate) fn set_host(request: &mut Request<Outgoing>, host: &HeaderValue) {
     request.headers_mut().entry(HOST).or_insert_with(|| host.clone());
 }
 
-fn check(scheme: Option<&Scheme>, authority: Option<Authority>) -> Result<Authority, TransportError> {
+fn check_scheme(scheme: Option<&Scheme>) -> Result<(), TransportError> {
     match scheme {
-        Some(scheme) if *scheme == Scheme::HTTP => {}
-        Some(scheme) if *scheme == Scheme::HTTPS => {
-            return Err(unsupported(
-                "https needs the feature `tls`, which does not exist yet",
-            ));
-        }
-        Some(_) => return Err(unsupported("the URI's scheme is not http")),
-        None => return Err(unsupported("the URI is not absolute")),
+        Some(scheme) if *scheme == Scheme::HTTP => Ok(()),
+        Some(scheme) if *scheme == Scheme::HTTPS => Err(unsupported(
+            "https needs the feature `tls`, which does not exist yet",
+        )),
+        Some(_) => Err(unsupported("the URI's scheme is not http")),
+        None => Err(unsupported("the URI is not absolute")),
     }
-    let Some(authority) = authority else {
-        return Err(unsupported("the URI has no host"));
-    };
+}
+
+/// Refuses an authority that is no `host` or `host:port`. Asked once for each, when its endpoint is made.
+pub(crate) fn check_authority(authority: &Authority) -> Result<(), TransportError> {
     if authority.host().is_empty() {
         return Err(unsupported("the URI has no host"));
     }
@@ -95,7 +98,7 @@ fn check(scheme: Option<&Scheme>, authority: Option<Authority>) -> Result<Author
     if after_host.len() > 1 && authority.port_u16().is_none() {
         return Err(unsupported("the URI's port is no port"));
     }
-    Ok(authority)
+    Ok(())
 }
 
 fn unsupported(why: &'static str) -> TransportError {

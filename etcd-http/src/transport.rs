@@ -130,7 +130,7 @@ impl<C: Connect> Transport for HttpTransport<C> {
                 need,
                 mut request,
             } = request::prepare(request)?;
-            let endpoint = self.pool.endpoint(&authority);
+            let endpoint = self.pool.endpoint(&authority)?;
             request::set_host(&mut request, &endpoint.host_header);
             let mark = Mark(request.extensions_mut().remove::<SendMark>());
             mark.hold();

@@ -259,6 +259,9 @@ impl<F: Field> Field for Vec<F> {
     }
 }
 
+/// A list of up to this many elements is allocated at once, without looking ahead.
+const SHORT_LIST: usize = 4;
+
 struct List<'a, F>(&'a Arena<'a>, PhantomData<F>);
 
 impl<'de, F: Field> Visitor<'de> for List<'_, F> {
@@ -275,8 +278,11 @@ impl<'de, F: Field> Visitor<'de> for List<'_, F> {
             let Some(()) = elements.next_element_seed(FieldSeed::new(&mut element, self.0))? else {
                 break;
             };
-            if list.is_empty() {
-                list.reserve_exact(F::expected_count(self.0).max(1));
+            match list.len() {
+                // Most lists are short, and counting what is to come costs more than they do.
+                0 => list.reserve_exact(SHORT_LIST),
+                SHORT_LIST => list.reserve_exact(F::expected_count(self.0).saturating_sub(SHORT_LIST).max(1)),
+                _ => {}
             }
             list.push(element);
         }
