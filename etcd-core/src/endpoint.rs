@@ -121,8 +121,8 @@ impl TryFrom<&Self> for Endpoint {
     }
 }
 
-impl From<std::net::SocketAddr> for Endpoint {
-    fn from(address: std::net::SocketAddr) -> Self {
+impl From<core::net::SocketAddr> for Endpoint {
+    fn from(address: core::net::SocketAddr) -> Self {
         Self {
             scheme: Scheme::HTTP,
             authority: address
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn socket_addresses_are_endpoints() {
-        let address: std::net::SocketAddr = "[::1]:2379".parse().unwrap();
+        let address: core::net::SocketAddr = "[::1]:2379".parse().unwrap();
         assert_eq!(Endpoint::from(address).to_string(), "http://[::1]:2379");
     }
 }

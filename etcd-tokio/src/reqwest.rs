@@ -1,6 +1,6 @@
 //! A transport on a [`reqwest::Client`] that the application has configured.
 
-use std::fmt;
+use std::io;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -67,11 +67,8 @@ impl Transport for ReqwestTransport {
                 RequestBody::Stream(stream) => {
                     head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
                     let (end, registration) = AbortHandle::new_pair();
-                    let stream = Abortable::new(stream, registration);
-                    (
-                        reqwest::Body::wrap(Chunks(Mutex::new(stream))),
-                        Some(EndOnDrop(end)),
-                    )
+                    let chunks = Chunks(Mutex::new(Abortable::new(stream, registration)));
+                    (reqwest::Body::wrap(chunks), Some(EndOnDrop(end)))
                 }
             };
             let request = reqwest::Request::try_from(Request::from_parts(head, body)).map_err(unsupported)?;
@@ -84,13 +81,13 @@ impl Transport for ReqwestTransport {
 
 /// reqwest would try a scheme that is not HTTP's, and send user information as a header.
 fn check(uri: &Uri) -> Result<(), TransportError> {
-    let known = matches!(uri.scheme_str(), Some("http" | "https"));
-    let user = uri
-        .authority()
-        .is_some_and(|authority| authority.as_str().contains('@'));
-    match (known, user) {
-        (false, _) => Err(unsupported("the URI's scheme is neither http nor https")),
-        (_, true) => Err(unsupported("the URI carries user information")),
+    if !matches!(uri.scheme_str(), Some("http" | "https")) {
+        return Err(unsupported("the URI's scheme is neither http nor https"));
+    }
+    match uri.authority() {
+        Some(authority) if authority.as_str().contains('@') => {
+            Err(unsupported("the URI carries user information"))
+        }
         _ => Ok(()),
     }
 }
@@ -123,33 +120,21 @@ struct Chunks(Mutex<Abortable<Pin<Box<dyn Stream<Item = Bytes> + Send>>>>);
 
 impl Body for Chunks {
     type Data = Bytes;
-    type Error = Abandoned;
+    type Error = io::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Abandoned>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let stream = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
         Poll::Ready(match ready!(Pin::new(&mut *stream).poll_next(cx)) {
             Some(bytes) => Some(Ok(Frame::data(bytes))),
             // In good order it must not end: the server would take it for a complete request.
-            None if stream.is_aborted() => Some(Err(Abandoned)),
+            None if stream.is_aborted() => Some(Err(io::Error::other("the exchange was abandoned"))),
             None => None,
         })
     }
 }
-
-/// The exchange is over, and so is its request, complete or not.
-#[derive(Debug)]
-struct Abandoned;
-
-impl fmt::Display for Abandoned {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the exchange was abandoned")
-    }
-}
-
-impl std::error::Error for Abandoned {}
 
 /// A response body.
 struct Frames {
@@ -163,12 +148,10 @@ impl Stream for Frames {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
             let item = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-                Some(Ok(frame)) => match frame.into_data() {
+                Some(Ok(frame)) => match frame.into_data().map_err(Frame::into_trailers) {
                     Ok(data) => Some(Ok(BodyFrame::Data(data))),
-                    Err(frame) => match frame.into_trailers() {
-                        Ok(trailers) => Some(Ok(BodyFrame::Trailers(trailers))),
-                        Err(_) => continue,
-                    },
+                    Err(Ok(trailers)) => Some(Ok(BodyFrame::Trailers(trailers))),
+                    Err(Err(_)) => continue,
                 },
                 Some(Err(error)) => Some(Err(failure(error))),
                 None => None,

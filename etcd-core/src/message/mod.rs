@@ -23,17 +23,14 @@ mod kv;
 mod lease;
 mod lock;
 mod maintenance;
+mod role;
 mod txn;
+mod user;
 mod watch;
 
 pub use auth::{
     AuthDisable, AuthDisableResponse, AuthEnable, AuthEnableResponse, AuthStatus, AuthStatusResponse,
-    Authenticate, AuthenticateResponse, Permission, PermissionType, RoleAdd, RoleAddResponse, RoleDelete,
-    RoleDeleteResponse, RoleGet, RoleGetResponse, RoleGrantPermission, RoleGrantPermissionResponse, RoleList,
-    RoleListResponse, RoleRevokePermission, RoleRevokePermissionResponse, UserAdd, UserAddOptions,
-    UserAddResponse, UserChangePassword, UserChangePasswordResponse, UserDelete, UserDeleteResponse, UserGet,
-    UserGetResponse, UserGrantRole, UserGrantRoleResponse, UserList, UserListResponse, UserRevokeRole,
-    UserRevokeRoleResponse,
+    Authenticate, AuthenticateResponse,
 };
 pub use cluster::{
     Member, MemberAdd, MemberAddResponse, MemberList, MemberListResponse, MemberPromote,
@@ -59,7 +56,17 @@ pub use maintenance::{
     DowngradeAction, DowngradeInfo, DowngradeResponse, Hash, HashKv, HashKvResponse, HashResponse,
     MoveLeader, MoveLeaderResponse, Snapshot, SnapshotResponse, Status, StatusResponse,
 };
+pub use role::{
+    Permission, PermissionType, RoleAdd, RoleAddResponse, RoleDelete, RoleDeleteResponse, RoleGet,
+    RoleGetResponse, RoleGrantPermission, RoleGrantPermissionResponse, RoleList, RoleListResponse,
+    RoleRevokePermission, RoleRevokePermissionResponse,
+};
 pub use txn::{MAX_TXN_OPS, Txn, TxnOp, TxnOpResponse, TxnResponse};
+pub use user::{
+    UserAdd, UserAddOptions, UserAddResponse, UserChangePassword, UserChangePasswordResponse, UserDelete,
+    UserDeleteResponse, UserGet, UserGetResponse, UserGrantRole, UserGrantRoleResponse, UserList,
+    UserListResponse, UserRevokeRole, UserRevokeRoleResponse,
+};
 pub use watch::{
     Event, EventType, Watch, WatchCancel, WatchCreate, WatchFilter, WatchProgress, WatchResponse,
 };
