@@ -17,6 +17,7 @@ use http::HeaderValue;
 
 use crate::Client;
 use crate::client::Shared;
+use crate::deadlines::Deadlines;
 
 /// A call must be over after this time: 10 s.
 ///
@@ -289,6 +290,7 @@ impl ClientBuilder {
             EndpointRing::new(self.endpoints).ok_or(InvalidArgument::EmptyList { what: "endpoint" })?;
         Ok(Client {
             shared: Arc::new(Shared {
+                deadlines: Deadlines::new(runtime.clone()),
                 runtime,
                 transport,
                 settings: self.settings,

@@ -14,6 +14,7 @@ use etcd_core::transport::Transport;
 
 use crate::Call;
 use crate::builder::{ClientBuilder, Settings};
+use crate::deadlines::Deadlines;
 use crate::group::{Auth, Cluster, Elections, Leases, Locks, Maintenance};
 
 /// A connection to an etcd cluster, over whichever runtime and transport it was built with.
@@ -41,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) ring: Mutex<EndpointRing>,
     pub(crate) session: Mutex<Session>,
     pub(crate) guard: Mutex<ClusterGuard>,
+    pub(crate) deadlines: Deadlines,
     /// Held while one call logs in for all.
     pub(crate) login: futures_util::lock::Mutex<()>,
 }

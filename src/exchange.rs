@@ -228,7 +228,7 @@ impl Attempts<'_> {
         if let Some(mark) = &mark {
             request.extensions_mut().insert(mark.clone());
         }
-        let mut give_up = pin!(shared.runtime.sleep_until(give_up_at));
+        let mut give_up = pin!(shared.deadlines.reached(give_up_at));
         let exchange = shared.transport.exchange(request.map(RequestBody::Full));
         let response = match race(exchange, give_up.as_mut()).await {
             Some(response) => response.map_err(ErrorKind::from)?,
@@ -299,7 +299,7 @@ async fn log_in(shared: &Arc<Shared>, deadline: Instant) -> Result<()> {
     let Some(credentials) = &shared.settings.credentials else {
         return Ok(());
     };
-    let mut give_up = pin!(shared.runtime.sleep_until(deadline));
+    let mut give_up = pin!(shared.deadlines.reached(deadline));
     let timeout = || Error::from(Timeout::new(TimeoutPhase::Queue));
     let Some(_turn) = race(shared.login.lock(), give_up.as_mut()).await else {
         return Err(timeout());

@@ -48,6 +48,7 @@ mod builder;
 mod call;
 mod client;
 mod conditional;
+mod deadlines;
 mod exchange;
 mod group;
 mod pages;
