@@ -286,10 +286,12 @@ struct Silence {
 
 impl Silence {
     fn new(client: Client, limit: Duration) -> Self {
+        // A century stands for "never": the clock cannot express every sum.
+        const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
         let since = client.shared.runtime.now();
         Self {
             client,
-            limit,
+            limit: limit.min(NEVER),
             since,
             timer: None,
         }

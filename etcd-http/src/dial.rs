@@ -11,6 +11,7 @@ use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
 
+use crate::pool::NEVER;
 use crate::{Connect, HttpConfig, SocketOptions};
 
 /// How long an address has before the next one is tried beside it: RFC 8305, section 5.
@@ -24,7 +25,7 @@ pub(crate) async fn dial<C: Connect>(
     port: u16,
     config: &HttpConfig,
 ) -> Result<C::Io, TransportError> {
-    let deadline = runtime.sleep_until(runtime.now() + config.connect_timeout);
+    let deadline = runtime.sleep_until(runtime.now() + config.connect_timeout.min(NEVER));
     let connected = pin!(connect_by_name(connector, runtime, host, port, config.socket));
     match select(connected, deadline).await {
         Either::Left((Ok(io), _)) => Ok(io),

@@ -5,7 +5,7 @@
 //! connections in use and at rest together.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use etcd_core::runtime::Runtime;
 use etcd_core::transport::TransportError;
@@ -20,6 +20,9 @@ use crate::request::check_authority;
 
 /// The port of the scheme `http`.
 const HTTP_PORT: u16 = 80;
+
+/// A century stands for "never" where a setting asks for more than the clock can express.
+pub(crate) const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// All endpoints that were asked for.
 pub(crate) struct Pool<I: Read + Write + Unpin + 'static> {
@@ -149,7 +152,7 @@ impl<I: Read + Write + Unpin + Send + 'static> Endpoint<I> {
         if !rest.swept {
             rest.swept = true;
             drop(rest);
-            let first = since + self.config.idle_time;
+            let first = self.grows_old(since);
             self.runtime.spawn(Box::pin(sweep(Arc::downgrade(self), first)));
         }
     }
@@ -169,13 +172,14 @@ impl<I: Read + Write + Unpin + Send + 'static> Endpoint<I> {
                 index += 1;
             }
         }
-        let next = rest
-            .idle
-            .first()
-            .map(|oldest| oldest.since + self.config.idle_time);
+        let next = rest.idle.first().map(|oldest| self.grows_old(oldest.since));
         rest.swept = next.is_some();
         drop(rest);
         next
+    }
+
+    fn grows_old(&self, since: Instant) -> Instant {
+        since + self.config.idle_time.min(NEVER)
     }
 
     fn is_old(&self, idle: &Idle<I>, now: Instant) -> bool {

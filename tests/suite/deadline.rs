@@ -67,8 +67,8 @@ pub(crate) async fn calls_to_a_silent_server_end_at_their_deadline(world: World)
         call(Request::Write, client.txn(puts).timeout(SHORT)),
         call(Request::Write, client.put("k", "v").timeout(SHORT).if_absent()),
         call(Request::Write, leases.grant(60).timeout(SHORT)),
-        call(Request::Idempotent, locks.lock("l", lease).timeout(SHORT)),
-        call(Request::Idempotent, elections.campaign("e", lease, "v").timeout(SHORT)),
+        call(Request::Write, locks.lock("l", lease).timeout(SHORT)),
+        call(Request::Write, elections.campaign("e", lease, "v").timeout(SHORT)),
     ];
     // etcd 3.5.1 would panic, once thawed, over a caller that has gone away (etcd issue 14110).
     if world.dialect != Dialect::G1_16 {
@@ -122,8 +122,8 @@ pub(crate) async fn a_lock_has_a_deadline_of_its_own(world: World) {
     let lease = client.leases().grant(600).await.unwrap().id;
     server.freeze();
     assert_timed_out([
-        call(Request::Idempotent, client.locks().lock("l", lease)),
-        call(Request::Idempotent, client.elections().campaign("e", lease, "v")),
+        call(Request::Write, client.locks().lock("l", lease)),
+        call(Request::Write, client.elections().campaign("e", lease, "v")),
     ])
     .await;
     server.thaw();

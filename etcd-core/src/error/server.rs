@@ -112,7 +112,6 @@ impl ServerError {
         match self.kind.definition() {
             _ if self.is_wrapped() => Outcome::Unknown,
             Some(row) => row.outcome,
-            None if self.kind == EtcdError::UndecodableRequest => Outcome::NotApplied,
             // By the meaning gRPC gives these, the call was turned away; any other code may come at any time.
             None => match self.code {
                 Code::InvalidArgument
@@ -142,7 +141,6 @@ impl ServerError {
     pub fn fault(&self) -> Fault {
         match self.kind.definition() {
             Some(row) => row.fault,
-            None if self.kind == EtcdError::UndecodableRequest => Fault::Caller,
             None => match self.code {
                 Code::InvalidArgument
                 | Code::NotFound
@@ -181,3 +179,23 @@ impl fmt::Display for ServerError {
 }
 
 impl std::error::Error for ServerError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_refused_argument_proves_that_an_undecodable_request_was_not_applied() {
+        let refused = ServerError::new(Code::InvalidArgument, "unexpected EOF");
+        assert_eq!(refused.outcome(), Outcome::NotApplied);
+        // grpc-go says the same of an answer that broke off (`rpc_util.go`, `toRPCErr`), the gateway of one that it
+        // cannot encode.
+        let broken_off = ServerError::new(Code::Internal, "unexpected EOF");
+        assert_eq!(
+            (broken_off.outcome(), broken_off.fault()),
+            (Outcome::Unknown, Fault::Server)
+        );
+        let unencodable = ServerError::new(Code::Unknown, "proto: invalid UTF-8");
+        assert_eq!(unencodable.outcome(), Outcome::Unknown);
+    }
+}

@@ -74,7 +74,8 @@ impl Pager {
                 second: "count_only",
             });
         }
-        if get.sort_order != SortOrder::None && get.sort_target != SortTarget::Key {
+        // Without an order, too: a server then sorts ascending by any target but the key (`apply/apply.go`).
+        if get.sort_target != SortTarget::Key {
             return Err(InvalidArgument::Conflict {
                 first: "pages",
                 second: "an order other than by key",
@@ -310,6 +311,8 @@ mod tests {
         assert!(Pager::new(Get::new("k").count_only()).is_err());
         let by_value = Get::new("k").sort(SortTarget::Value, SortOrder::Ascend);
         assert!(Pager::new(by_value).is_err());
+        let by_value_in_no_order = Get::new("k").sort(SortTarget::Value, SortOrder::None);
+        assert!(Pager::new(by_value_in_no_order).is_err());
         assert!(Pager::new(Get::new("k").sort(SortTarget::Key, SortOrder::Ascend)).is_ok());
     }
 }

@@ -34,9 +34,10 @@ macro_rules! table {
 
 // `Idempotent` is what leaves the cluster the same however often it is applied, by itself and whatever others
 // do in between. Deletions are not: a second one may remove what somebody created after the first. Neither is
-// a grant (a second lease lives on) nor an unlock or a resignation (the same lease may have won again). Locks and
-// campaigns of one lease count once, however often they are made (`v3lock.proto`), and calls without a lease are
-// refused unsent.
+// a grant (a second lease lives on) nor an unlock or a resignation (the same lease may have won again). Nor are locks
+// and campaigns: the server takes back the key of a caller that went away while it waited (`concurrency.Mutex.Lock`,
+// `Election.Campaign`), and a repetition under the same lease shares that key: it may be told that it won just before
+// the key goes.
 table! {
     "etcdserverpb.KV" "KV" {
         RANGE = "Range", Unary, Read => ["/v3/kv/range"];
@@ -57,11 +58,11 @@ table! {
         LEASE_LEASES = "LeaseLeases", Unary, Read => ["/v3/lease/leases", "/v3/kv/lease/leases"];
     }
     "v3lockpb.Lock" "Lock" {
-        LOCK = "Lock", Unary, Idempotent, waits => ["/v3/lock/lock"];
+        LOCK = "Lock", Unary, Write, waits => ["/v3/lock/lock"];
         UNLOCK = "Unlock", Unary, Write => ["/v3/lock/unlock"];
     }
     "v3electionpb.Election" "Election" {
-        CAMPAIGN = "Campaign", Unary, Idempotent, waits => ["/v3/election/campaign"];
+        CAMPAIGN = "Campaign", Unary, Write, waits => ["/v3/election/campaign"];
         PROCLAIM = "Proclaim", Unary, Write => ["/v3/election/proclaim"];
         LEADER = "Leader", Unary, Read => ["/v3/election/leader"];
         OBSERVE = "Observe", ServerStream, Read, waits => ["/v3/election/observe"];
