@@ -298,6 +298,7 @@ impl ClientBuilder {
                 session: Mutex::new(session),
                 guard: Mutex::new(ClusterGuard::new()),
                 login: futures_util::lock::Mutex::new(()),
+                refusals: Mutex::default(),
             }),
         })
     }

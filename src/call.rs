@@ -73,7 +73,8 @@ impl<R: Request> Call<R> {
         self
     }
 
-    /// Makes the call at this endpoint and no other, which need not be one of the client's.
+    /// Makes the call at this endpoint and no other, which need not be one of the client's. It gets the client's
+    /// token like any other.
     pub fn endpoint<E>(mut self, endpoint: E) -> Self
     where
         E: TryInto<Endpoint>,

@@ -15,6 +15,7 @@ use etcd_core::transport::Transport;
 use crate::Call;
 use crate::builder::{ClientBuilder, Settings};
 use crate::deadlines::Deadlines;
+use crate::exchange::Refusals;
 use crate::group::{Auth, Cluster, Elections, Leases, Locks, Maintenance};
 
 /// A connection to an etcd cluster, over whichever runtime and transport it was built with.
@@ -45,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) deadlines: Deadlines,
     /// Held while one call logs in for all.
     pub(crate) login: futures_util::lock::Mutex<()>,
+    pub(crate) refusals: Mutex<Refusals>,
 }
 
 impl Client {

@@ -6,9 +6,10 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use etcd_core::error::{Error, ErrorKind, EtcdError, Result};
+use etcd_core::error::{Error, ErrorKind, EtcdError, ProtocolError, Result};
 use etcd_core::machine::Pager;
 use etcd_core::message::{Get, GetResponse, KeyValue};
+use etcd_core::rpc::{Request, RetryClass};
 use etcd_core::runtime::BoxFuture;
 use futures_core::Stream;
 
@@ -133,8 +134,8 @@ impl Stream for Pages {
             match ready!(call.as_mut().poll(cx)) {
                 Ok(page) => {
                     this.asked = None;
-                    this.pager.handle_page(&page);
-                    return Poll::Ready(Some(Ok(page)));
+                    let result = this.pager.handle_page(&page);
+                    return Poll::Ready(Some(result.map(|()| page).map_err(describe)));
                 }
                 Err(error) if is_too_large(&error) && this.pager.handle_too_large() => this.asked = None,
                 Err(error) => {
@@ -144,6 +145,10 @@ impl Stream for Pages {
             }
         }
     }
+}
+
+fn describe(error: ProtocolError) -> Error {
+    Error::from(error).with_rpc(Get::RPC.name, RetryClass::Read)
 }
 
 /// Whether a smaller page would have come through: the client, or gRPC inside the server, refused it for its size.

@@ -63,6 +63,7 @@ fn kinds() -> Vec<(ErrorKind, &'static str, Fault, Outcome, Retry)> {
 
         (ProtocolError::Malformed { expected: "KV/Put", offset: 7 }.into(), "the response is not a valid answer to KV/Put (byte 7)", Fault::Peer, Unknown, Never),
         (ProtocolError::MissingField { field: "kv" }.into(), "the response lacks the field kv", Fault::Peer, Unknown, Never),
+        (ProtocolError::OutOfRange.into(), "the response holds other keys than were asked for", Fault::Peer, Unknown, Never),
         (ProtocolError::Truncated.into(), "the response ended in the middle of a message", Fault::Peer, Unknown, Elsewhere),
 
         (io().into(), "the connection broke", Fault::Network, Unknown, Elsewhere),

@@ -24,6 +24,9 @@ group! {
 impl Elections<'_> {
     /// Waits to win the election `name`, held by `lease`, and proclaims `value` then.
     ///
+    /// If its outcome is unknown ([`Error::is_outcome_unknown`](crate::Error::is_outcome_unknown)), revoke the lease
+    /// and begin anew: the server may still be taking back the key of the call that was lost.
+    ///
     /// Its deadline is [`ClientBuilder::wait_timeout`](crate::ClientBuilder::wait_timeout). Dropping it while it
     /// waits gives the candidacy up; dropped earlier, it may leave it there until `lease` ends, as
     /// [`Locks::lock`](crate::Locks::lock) does.

@@ -36,6 +36,9 @@ impl Leases<'_> {
     }
 
     /// Ends the lease `id` and deletes its keys.
+    ///
+    /// It is repeated if its answer is lost, so that [`EtcdError::LeaseNotFound`] may mean that an earlier attempt of
+    /// this very call ended the lease.
     pub fn revoke(&self, id: i64) -> Call<LeaseRevoke> {
         self.client.call(LeaseRevoke::new(id))
     }

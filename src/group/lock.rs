@@ -26,6 +26,9 @@ group! {
 impl Locks<'_> {
     /// Waits for the lock `name` and takes it, held by `lease`.
     ///
+    /// If its outcome is unknown ([`Error::is_outcome_unknown`](crate::Error::is_outcome_unknown)), revoke the lease
+    /// and begin anew: the server may still be taking back the key of the call that was lost.
+    ///
     /// Its deadline is [`ClientBuilder::wait_timeout`](crate::ClientBuilder::wait_timeout). Dropping it while it
     /// waits gives the place up. Dropped earlier, while the server writes the waiter's key, it may leave the key
     /// there until `lease` ends, where it keeps others waiting: revoke the lease if it has no other use

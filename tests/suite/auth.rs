@@ -1,5 +1,6 @@
 //! Users, roles, permissions; logging in, and logging in again.
 
+use std::future::IntoFuture;
 use std::time::Duration;
 
 use anyetcd::message::{Permission, PermissionType, UserAdd};
@@ -66,6 +67,20 @@ pub(crate) async fn users_and_roles_are_added_read_listed_and_deleted(world: Wor
     for (error, expected) in refusals {
         assert_eq!(error.unwrap().etcd(), Some(expected));
     }
+}
+
+pub(crate) async fn a_wrong_password_is_tried_once_for_all_that_wait(world: World) {
+    let server = world.own_server();
+    with_auth(&server).await;
+    let client = login(&server, "app", "wrong").build().unwrap();
+    let logins = server.metric(LOGINS).unwrap();
+    let calls = (0..100).map(|_| client.get("app/k").into_future());
+    for result in join_all(calls).await {
+        assert_eq!(result.unwrap_err().etcd(), Some(EtcdError::AuthFailed));
+    }
+    // The server meters each login it is asked for. Whoever began to wait after a refusal tries for itself.
+    let tried = server.metric(LOGINS).unwrap() - logins;
+    assert!((1.0..=10.0).contains(&tried), "{tried} logins");
 }
 
 pub(crate) async fn a_user_may_do_what_its_roles_permit(world: World) {

@@ -183,3 +183,20 @@ pub(crate) async fn a_put_that_never_got_a_connection_is_known_not_to_be_applied
     assert_eq!(phase(&queued), TimeoutPhase::Queue);
     assert!(!queued.is_outcome_unknown() && queued.is_retry_safe());
 }
+
+pub(crate) async fn every_time_may_be_as_long_as_a_duration_can_be(world: World) {
+    let pool = PoolConfig::new().idle_time(Duration::MAX);
+    let client = World::builder()
+        .endpoint(world.server().client_url())
+        .http(HttpConfig::new().connect_timeout(Duration::MAX).pool(pool))
+        .timeout(Duration::MAX)
+        .wait_timeout(Duration::MAX)
+        .attempt_timeout(Duration::MAX)
+        .build()
+        .unwrap();
+    client.put(world.key("k"), "v").await.unwrap();
+    client.get(world.key("k")).await.unwrap();
+    let endpoint = client.current_endpoint();
+    let mut snapshot = client.maintenance().snapshot(&endpoint).timeout(Duration::MAX).await.unwrap();
+    while snapshot.try_next().await.unwrap().is_some() {}
+}

@@ -64,6 +64,7 @@ behaviours! {
     auth {
         a_changed_password_ends_the_tokens_of_the_old_one,
         a_user_may_do_what_its_roles_permit,
+        a_wrong_password_is_tried_once_for_all_that_wait,
         authentication_may_be_switched_on_and_off_while_a_client_runs,
         tokens_that_expired_or_were_lost_are_renewed_unseen_with_one_login_for_all,
         users_and_roles_are_added_read_listed_and_deleted,
@@ -221,6 +222,7 @@ behaviours! {
         a_call_without_time_is_not_sent,
         a_deadline_may_be_as_far_away_as_one_likes,
         a_put_that_never_got_a_connection_is_known_not_to_be_applied,
+        every_time_may_be_as_long_as_a_duration_can_be,
     }
     duplex {
         a_watch_gains_a_key_and_loses_another_on_one_socket,

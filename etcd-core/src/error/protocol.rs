@@ -20,6 +20,9 @@ pub enum ProtocolError {
         /// Its name in etcd's proto files.
         field: &'static str,
     },
+    /// A range was answered with keys that do not lie in it, or with none although there are more.
+    #[error("the response holds other keys than were asked for")]
+    OutOfRange,
     /// The response ended in the middle of a message.
     #[error("the response ended in the middle of a message")]
     Truncated,

@@ -11,7 +11,8 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::error::InvalidArgument;
+use crate::error::{InvalidArgument, ProtocolError};
+use crate::key::KeyRange;
 use crate::message::{Get, GetResponse, SortOrder, SortTarget};
 
 /// The keys asked for with the first page, before anything is known about the size of the values.
@@ -36,11 +37,11 @@ pub const PAGE_BYTES: usize = 1024 * 1024;
 /// let mut pager = Pager::new(Get::new(prefix("jobs/")))?;
 /// while let Some(request) = pager.poll_request() {
 ///     let page = answer(request);
-///     pager.handle_page(&page);
+///     pager.handle_page(&page)?;
 ///     // use page.kvs
 /// }
 /// # fn answer(_: Get) -> GetResponse { GetResponse::default() }
-/// # Ok::<(), etcd_core::error::InvalidArgument>(())
+/// # Ok::<(), etcd_core::error::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Pager {
@@ -124,20 +125,28 @@ impl Pager {
     }
 
     /// Takes the answer to the last request.
-    pub fn handle_page(&mut self, page: &GetResponse) {
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError::OutOfRange`] if the page does not lead on: a server that says so without end must not be
+    /// asked without end. There is no next page then.
+    pub fn handle_page(&mut self, page: &GetResponse) -> Result<(), ProtocolError> {
         debug_assert_eq!(self.state, State::Asked, "a page nobody asked for");
         self.total.get_or_insert(page.count);
         self.state = State::Done;
         if self.next.revision <= 0 {
             self.next.revision = page.header.revision;
         }
-        let Some(last) = page.kvs.last().filter(|_| page.more) else {
-            return;
-        };
+        if !page.more {
+            return Ok(());
+        }
+        let asked = KeyRange::from_parts(self.next.key.clone(), self.next.range_end.clone());
+        let last = page.kvs.last().filter(|last| asked.contains(&last.key));
+        let last = last.ok_or(ProtocolError::OutOfRange)?;
         if let Some(wanted) = &mut self.wanted {
             *wanted -= page.kvs.len() as i64;
             if *wanted <= 0 {
-                return;
+                return Ok(());
             }
         }
         if self.next.sort_order == SortOrder::Descend {
@@ -147,6 +156,7 @@ impl Pager {
         }
         self.adapt(page);
         self.state = State::Ready;
+        Ok(())
     }
 
     /// Takes note that the last page was too large for the client or the server: asks again for half as much.
@@ -191,7 +201,7 @@ fn successor(key: &[u8]) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::{KeyRange, prefix};
+    use crate::key::prefix;
     use crate::message::KeyValue;
 
     /// Answers like a server that holds `pairs`, in the order of their keys.
@@ -218,11 +228,43 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_goes_round_in_circles_is_not_followed() {
+        let page = |key: &'static str| {
+            let mut page = GetResponse::default();
+            page.kvs.push(KeyValue {
+                key: key.into(),
+                ..KeyValue::default()
+            });
+            page.more = true;
+            page
+        };
+        let mut pager = Pager::new(Get::new(prefix("k"))).unwrap();
+        let _ = pager.poll_request();
+        pager.handle_page(&page("k5")).unwrap();
+        for wrong in [
+            page("k5"),
+            page("k1"),
+            page("z"),
+            GetResponse {
+                more: true,
+                ..GetResponse::default()
+            },
+        ] {
+            let mut pager = pager.clone();
+            let _ = pager.poll_request();
+            assert_eq!(pager.handle_page(&wrong), Err(ProtocolError::OutOfRange));
+            assert_eq!(pager.poll_request(), None);
+        }
+    }
+
+    #[test]
     fn the_total_is_that_of_the_first_page() {
         let mut pager = Pager::new(Get::new(prefix("k"))).unwrap();
         assert_eq!(pager.total(), None);
         while let Some(request) = pager.poll_request() {
-            pager.handle_page(&answer(&pairs(1000, |_| 10), &request));
+            pager
+                .handle_page(&answer(&pairs(1000, |_| 10), &request))
+                .unwrap();
             assert_eq!(pager.total(), Some(1000));
         }
     }
@@ -235,7 +277,7 @@ mod tests {
             assert!(pager.poll_request().is_none(), "one page at a time");
             assert_eq!(request.revision, if pages.is_empty() { 0 } else { 42 });
             let page = answer(pairs, &request);
-            pager.handle_page(&page);
+            pager.handle_page(&page).unwrap();
             keys.extend(page.kvs.iter().map(|kv| kv.key_str().unwrap().to_owned()));
             pages.push(page.kvs.len());
         }
@@ -288,7 +330,9 @@ mod tests {
             let mut pager = Pager::new(Get::new(prefix("k"))).unwrap();
             assert_eq!(pager.revision(), 0);
             let request = pager.poll_request().unwrap();
-            pager.handle_page(&answer(&pairs(count, |_| 10), &request));
+            pager
+                .handle_page(&answer(&pairs(count, |_| 10), &request))
+                .unwrap();
             assert_eq!(pager.revision(), 42, "{count} keys");
         }
     }
