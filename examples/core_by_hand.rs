@@ -99,7 +99,9 @@ impl BlockingClient {
         );
         loop {
             match call.poll_step(Instant::now(), &self.ring, &self.session) {
-                CallStep::Send { endpoint, give_up_at } => {
+                CallStep::Send {
+                    endpoint, give_up_at, ..
+                } => {
                     let answer = send(&endpoint, R::RPC, message.clone(), give_up_at).and_then(|response| {
                         let (head, body) = response.into_parts();
                         let body = whole(body)?;

@@ -17,7 +17,7 @@ use etcd_core::message::Authenticate;
 use etcd_core::rpc::{Request, RetryClass, Rpc};
 use etcd_core::transport::{Delivery, RequestBody, ResponseBody, SendMark, TransportErrorKind};
 use futures_util::future::{Either, select};
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 
 use crate::call::CallOptions;
 use crate::client::{Shared, lock};
@@ -177,9 +177,13 @@ impl Attempts<'_> {
                 }
             };
             match step {
-                CallStep::Send { endpoint, give_up_at } => {
+                CallStep::Send {
+                    endpoint,
+                    token,
+                    give_up_at,
+                } => {
                     let seen_before = lock(&shared.guard).revision();
-                    let ended = self.attempt(&endpoint, give_up_at).await;
+                    let ended = self.attempt(&endpoint, token, give_up_at).await;
                     let (now, entropy) = (shared.runtime.now(), shared.runtime.entropy());
                     let mut shared_session;
                     let failure = match ended {
@@ -221,9 +225,14 @@ impl Attempts<'_> {
         }
     }
 
-    async fn attempt(&self, endpoint: &Endpoint, give_up_at: Instant) -> Result<Body, Failure> {
+    async fn attempt(
+        &self,
+        endpoint: &Endpoint,
+        token: Option<HeaderValue>,
+        give_up_at: Instant,
+    ) -> Result<Body, Failure> {
         let shared = self.shared;
-        let metadata = self.metadata();
+        let metadata = self.metadata(token);
         let mut request = gateway::request(endpoint, self.rpc, self.message.clone(), &metadata);
         // Only of a write does it matter whether an attempt that was given up had been sent.
         let mark = (self.class == RetryClass::Write).then(SendMark::default);
@@ -263,11 +272,9 @@ impl Attempts<'_> {
         }
     }
 
-    fn metadata(&self) -> Metadata {
+    fn metadata(&self, token: Option<HeaderValue>) -> Metadata {
         let mut metadata = Metadata::default();
-        if !self.anonymous {
-            metadata.token = lock(&self.shared.session).token().1;
-        }
+        metadata.token = token;
         metadata.user_agent = self.shared.settings.user_agent.clone();
         metadata.require_leader = self.needs_leader;
         metadata

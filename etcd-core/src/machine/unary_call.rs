@@ -21,6 +21,8 @@
 
 use std::time::{Duration, Instant};
 
+use http::HeaderValue;
+
 use super::{Backoff, EndpointRing, Session, TokenGeneration};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, EtcdError, Outcome, Retry, RetryClass, Timeout, TimeoutPhase};
@@ -34,10 +36,13 @@ pub const MAX_LOGINS: u32 = 2;
 #[derive(Debug)]
 #[must_use]
 pub enum CallStep {
-    /// Send the request to this endpoint, with the session's token.
+    /// Send the request.
     Send {
         /// Where to.
         endpoint: Endpoint,
+        /// The token it carries. Not to be asked of the session again: another call may have changed it since, and
+        /// what the server says of this one would be held against the other.
+        token: Option<HeaderValue>,
         /// When to give this attempt up and say so with [`UnaryCall::handle_attempt_timeout`].
         give_up_at: Instant,
     },
@@ -143,12 +148,14 @@ impl UnaryCall {
             }
             _ => {
                 let endpoint = self.only.clone().unwrap_or_else(|| ring.current().clone());
+                let (generation, token) = session.token();
                 self.state = State::Sent {
                     endpoint: endpoint.clone(),
-                    token: session.token().0,
+                    token: generation,
                 };
                 CallStep::Send {
                     endpoint,
+                    token,
                     give_up_at: self.attempt_deadline(now, ring),
                 }
             }

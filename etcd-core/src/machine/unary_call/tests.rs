@@ -232,3 +232,18 @@ fn a_call_whose_time_is_up_before_it_began_says_so() {
     assert!(matches!(error.kind(), ErrorKind::Timeout(timeout) if timeout.phase() == TimeoutPhase::Queue));
     assert!(!error.is_outcome_unknown());
 }
+
+#[test]
+fn a_token_that_another_call_replaced_meanwhile_is_not_held_against_the_new_one() {
+    let mut scenario = Scenario::new(&rows::RANGE, 1).with_login();
+    let step = scenario
+        .call
+        .poll_step(scenario.now, &scenario.ring, &scenario.session);
+    assert!(matches!(step, CallStep::Send { token: Some(token), .. } if token == "token"));
+    scenario.session.handle_login(&"newer".into()).unwrap();
+    scenario.fail(server(Code::Unauthenticated, "etcdserver: invalid auth token"));
+    let step = scenario
+        .call
+        .poll_step(scenario.now, &scenario.ring, &scenario.session);
+    assert!(matches!(step, CallStep::Send { token: Some(token), .. } if token == "newer"));
+}
