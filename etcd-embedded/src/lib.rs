@@ -26,6 +26,7 @@ pub mod lease;
 mod protobuf;
 mod random;
 mod server;
+pub mod sim;
 mod snapshot;
 mod span;
 mod state;
