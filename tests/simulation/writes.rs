@@ -39,3 +39,28 @@ fn under_a_server_that_stops_crashes_and_compacts_as_well() {
         run(&world, 4, 10);
     });
 }
+
+#[test]
+fn on_a_cluster_whose_members_stop_crash_and_are_cut_off() {
+    let mut totals = [0; 4];
+    seeds(200, |seed| {
+        let schedule = Schedule::every(Duration::from_millis(500)).without(Disturbance::Leap);
+        let world = World::builder(seed)
+            .members(3)
+            .faults(Faults::rare())
+            .schedule(schedule)
+            .build();
+        let counts = run(&world, 4, 10);
+        for (total, count) in totals.iter_mut().zip(counts) {
+            *total += count;
+        }
+        let hash = |member| {
+            world
+                .cluster()
+                .inspect(member, |server| server.store().hash(0).unwrap())
+        };
+        assert_eq!(hash(0), hash(1));
+        assert_eq!(hash(0), hash(2));
+    });
+    eprintln!("made, not made, unknown and made, unknown and not made: {totals:?}");
+}

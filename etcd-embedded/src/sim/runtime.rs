@@ -248,7 +248,7 @@ impl SimRuntime {
         lock(&self.core.state).device = Some(device);
     }
 
-    fn describe(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         let device = self.core.device().map(|device| device.describe());
         format!(
             "{} tasks wait, {:?} after the beginning. {}",

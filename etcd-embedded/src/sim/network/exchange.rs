@@ -226,6 +226,7 @@ impl Universe {
     pub(in crate::sim) fn pump(&mut self, index: usize) {
         let mut written: Vec<ConnectionId> = Vec::new();
         let node = &mut self.nodes[index];
+        node.gateway.pump();
         while let Some(output) = node.gateway.poll_output() {
             let Some(id) = node.exchanges.get(&output.exchange).copied() else {
                 continue;
@@ -242,6 +243,9 @@ impl Universe {
         }
         for id in written {
             self.send_down(id);
+        }
+        while let Some(ask) = self.nodes[index].gateway.server_mut().poll_ask() {
+            self.handle_ask(index, ask);
         }
     }
 
