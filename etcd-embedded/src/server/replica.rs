@@ -219,8 +219,11 @@ impl Server {
     /// Takes note that all is applied that was committed when it asked.
     pub(crate) fn handle_read_index(&mut self, now: Instant, ask: AskId) {
         self.advance(now);
-        if let Some((call, request)) = self.resumed(ask) {
-            self.run(call, request);
+        match self.resumed(ask) {
+            // It reads who may log in, and then writes that somebody has.
+            Some((call, request @ Request::Authenticate(_))) => self.answer_or_propose(call, request),
+            Some((call, request)) => self.run(call, request),
+            None => {}
         }
         self.settle();
     }
@@ -444,7 +447,7 @@ impl Server {
         let reads_the_newest = match &request {
             Request::Range(get) => !get.serializable,
             Request::Txn(txn) => is_read_only(txn) && !is_serializable(txn),
-            Request::Leader(_) | Request::Observe(_) => true,
+            Request::Leader(_) | Request::Observe(_) | Request::Authenticate(_) => true,
             Request::MemberList(list) => list.linearizable && self.config.dialect != Dialect::G1_6,
             _ => false,
         };
@@ -485,12 +488,16 @@ impl Server {
                     self.entered_campaign(call, entered);
                 }
             }
-            request => {
-                let answer = self.answer(token, request.clone());
-                if !self.propose_for(call, token, request) {
-                    self.finish(call, answer);
-                }
-            }
+            request => self.answer_or_propose(call, request),
+        }
+    }
+
+    /// Answers a call, unless it comes to the point where it would enter the log.
+    fn answer_or_propose(&mut self, call: CallId, request: Request) {
+        let token = self.calls.get(&call).and_then(|known| known.token.clone());
+        let answer = self.answer(token.as_deref(), request.clone());
+        if !self.propose_for(call, token.as_deref(), request) {
+            self.finish(call, answer);
         }
     }
 

@@ -38,8 +38,12 @@ impl Universe {
             return;
         };
         asked.stage = Stage::Sent;
-        let (term, latency) = (side.term, raft.peer_latency);
-        let event = RaftEvent::AtLeader { from, ask, term };
+        let latency = raft.peer_latency;
+        let event = RaftEvent::AtLeader {
+            from,
+            ask,
+            to: leader,
+        };
         if leader == from {
             self.handle_raft(event);
         } else {
@@ -70,28 +74,29 @@ impl Universe {
         }
     }
 
-    pub(super) fn handle_at_leader(&mut self, from: usize, ask: AskId, term: u64) {
+    pub(super) fn handle_at_leader(&mut self, from: usize, ask: AskId, to: usize) {
         let Some(raft) = &mut self.raft else { return };
-        let Some(leader) = raft.leader.filter(|_| raft.term == term) else {
-            // Whoever led then does not any more: what was to be written is lost, the rest is asked again.
-            return self.ask_again(from, ask);
-        };
-        match self.nodes[leader].power {
+        match self.nodes[to].power {
             Power::Running => {}
-            Power::Stopped => {
-                return raft.sides[leader]
-                    .held
-                    .push(RaftEvent::AtLeader { from, ask, term });
-            }
+            Power::Stopped => return raft.sides[to].held.push(RaftEvent::AtLeader { from, ask, to }),
             Power::Crashed => return self.ask_again(from, ask),
         }
         let Some(asked) = raft.sides[from].asks.get(&ask) else {
             return;
         };
-        let (need, latency) = (asked.need.clone(), raft.peer_latency);
-        if leader != from && !(self.is_connected(from) && self.is_connected(leader)) {
+        let (need, latency, term) = (asked.need.clone(), raft.peer_latency, raft.term);
+        let (leader, known_leader) = (raft.leader, raft.sides[to].leader);
+        if to != from && !(self.is_connected(from) && self.is_connected(to)) {
             return self.ask_again(from, ask);
         }
+        if leader != Some(to) {
+            return match known_leader.filter(|known| *known != to) {
+                // It does not lead any more, and passes on what reaches it.
+                Some(to) => self.raft_after(latency, RaftEvent::AtLeader { from, ask, to }),
+                None => self.ask_again(from, ask),
+            };
+        }
+        let leader = to;
         let is_able = self.able_leader().is_some();
         match need {
             // A leader that has lost its followers does not know yet, and takes it.
@@ -115,7 +120,7 @@ impl Universe {
                         self.raft_after(latency, RaftEvent::Renewed { at: from, ask, ttl });
                     }
                     Renewal::Undecided => {
-                        let event = RaftEvent::AtLeader { from, ask, term };
+                        let event = RaftEvent::AtLeader { from, ask, to };
                         self.raft_after((UNDECIDED, UNDECIDED), event);
                     }
                 }

@@ -147,7 +147,6 @@ impl Universe {
         let side = &mut raft.sides[at];
         let is_news = side.leader != Some(leader);
         side.leader = Some(leader);
-        side.term = term;
         side.leaderless += 1;
         let id = self.nodes[leader].gateway.server().member_id();
         let now = self.now;

@@ -52,7 +52,6 @@ pub(in crate::sim) struct Raft {
 #[derive(Default)]
 pub(super) struct Side {
     pub(super) leader: Option<usize>,
-    pub(super) term: u64,
     /// The number of the first entry it has not applied.
     pub(super) next: u64,
     /// How long it takes longer than others to apply what is committed.
@@ -99,11 +98,11 @@ pub(super) struct InFlight {
 /// Something that happens among the members.
 #[derive(Debug)]
 pub(in crate::sim) enum RaftEvent {
-    /// A question reaches the leader of a term.
+    /// A question reaches the member that leads, as far as the one that asks knows.
     AtLeader {
         from: usize,
         ask: AskId,
-        term: u64,
+        to: usize,
     },
     /// The leader's confirmation of a read reaches the member that asked.
     Confirmed {
@@ -189,19 +188,11 @@ impl Raft {
         let sides: Vec<_> = self
             .sides
             .iter()
-            .map(|side| {
-                (
-                    side.leader,
-                    side.term,
-                    side.next,
-                    side.asks.len(),
-                    side.reads.len(),
-                )
-            })
+            .map(|side| (side.leader, side.next, side.asks.len(), side.reads.len()))
             .collect();
         format!(
             "leader {:?} of term {}, {} entries committed, {} in flight, {:?} cut off; \
-             members know of (leader, term, applied, asks, reads) {sides:?}",
+             members know of (leader, applied, asks, reads) {sides:?}",
             self.leader,
             self.term,
             self.end(),
@@ -240,7 +231,7 @@ impl Universe {
             }
         }
         match event {
-            RaftEvent::AtLeader { from, ask, term } => self.handle_at_leader(from, ask, term),
+            RaftEvent::AtLeader { from, ask, to } => self.handle_at_leader(from, ask, to),
             RaftEvent::Confirmed { at, ask, until, term } => self.handle_confirmed(at, ask, until, term),
             RaftEvent::Renewed { at, ask, ttl } => {
                 if self.forget_ask(at, ask) {
