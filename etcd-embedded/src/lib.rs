@@ -14,6 +14,7 @@
 //! | [`Server`] | calls as messages: [`Request`] in, [`Output`] out |
 //! | [`Gateway`] | HTTP: requests in, heads and bodies out |
 //! | [`EmbeddedTransport`] | a client's transport, on the runtime's clock |
+//! | [`sim`] | a world: clients, several members, a network that fails, one clock and one seed |
 // Messages of etcd-core are `#[non_exhaustive]`: from here they can only be filled in after `default()`.
 #![allow(clippy::field_reassign_with_default)]
 
