@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use etcd_guarantees::Property::LeaseLoss;
-use etcd_guarantees::{LeaseEnd, LeaseRecorder, Property, Recorder};
+use etcd_guarantees::{LeaseEnd, LeaseRecorder, Property, Recorder, Violation};
 
 use super::store::Store;
 
@@ -18,7 +18,7 @@ fn broken(tolerance: u64, happens: impl Fn(&LeaseRecorder, &dyn Fn(u64) -> Insta
     happens(&lease, &|second| begin + Duration::from_secs(second));
     match recorder.record().check(&Store::new().history()) {
         Ok(()) => Vec::new(),
-        Err(violations) => violations.iter().map(|violation| violation.property()).collect(),
+        Err(violations) => violations.iter().map(Violation::property).collect(),
     }
 }
 

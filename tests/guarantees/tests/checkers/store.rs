@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use etcd_core::message::{Event, EventType, KeyValue};
-use etcd_guarantees::{History, Property, Recorder, WatchRecorder, WatchRequest};
+use etcd_guarantees::{History, Property, Recorder, Violation, WatchRecorder, WatchRequest};
 
 /// Makes the events that changes cause.
 #[derive(Debug)]
@@ -124,7 +124,7 @@ impl Run {
         let Err(violations) = self.recorder.record().check(history) else {
             return Vec::new();
         };
-        let mut broken: Vec<_> = violations.iter().map(|violation| violation.property()).collect();
+        let mut broken: Vec<_> = violations.iter().map(Violation::property).collect();
         broken.sort_unstable();
         broken.dedup();
         broken
