@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     let result = match options::parse(std::env::args_os().skip(1)) {
         Ok(Command::Help) => print(options::HELP),
         Ok(Command::Version) => print(concat!("etcd-embedded ", env!("CARGO_PKG_VERSION"), "\n")),
-        Ok(Command::Serve(options)) => serve(options),
+        Ok(Command::Serve(options)) => serve(*options),
         Err(refusal) => {
             eprintln!("etcd-embedded: {refusal}\nTry --help.");
             return ExitCode::from(2);

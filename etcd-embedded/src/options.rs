@@ -40,7 +40,7 @@ As etcd's own:
 pub(crate) enum Command {
     Help,
     Version,
-    Serve(Options),
+    Serve(Box<Options>),
 }
 
 /// How to serve.
@@ -100,12 +100,12 @@ fn read(args: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::Err
         )
         .into());
     }
-    Ok(Command::Serve(Options {
+    Ok(Command::Serve(Box::new(Options {
         addresses,
         advertised,
         config,
         seed,
-    }))
+    })))
 }
 
 /// The address or addresses that a name stands for: `localhost` may be two.
@@ -153,7 +153,7 @@ mod tests {
 
     fn options(args: &[&str]) -> Result<Options, String> {
         match parse(args.iter().map(OsString::from))? {
-            Command::Serve(options) => Ok(options),
+            Command::Serve(options) => Ok(*options),
             other => panic!("{other:?}"),
         }
     }

@@ -16,7 +16,8 @@ fn one_connection_carries_call_after_call() {
             socket.post("/v3/kv/put", r#"{"key":"YQ==","value":"MQ=="}"#);
             let head = socket.head();
             assert!(
-                head.starts_with("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"),
+                head.starts_with("HTTP/1.1 200 OK\r\n")
+                    && head.contains("\r\nContent-Type: application/json\r\n"),
                 "{head}"
             );
             assert!(!head.contains("chunked"), "{head}");
@@ -124,4 +125,15 @@ fn http_1_0_gets_a_stream_until_the_connection_ends() {
         "{head}"
     );
     assert!(socket.read_to("\n").contains(r#""created":true"#));
+}
+
+#[test]
+fn a_browser_may_let_its_scripts_ask() {
+    let server = server(Dialect::G2);
+    let mut socket = Socket::connect(&server);
+    socket.send("OPTIONS /v3/kv/put HTTP/1.1\r\nHost: etcd\r\n\r\n");
+    let head = socket.head();
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    assert!(head.contains("\r\nAccess-Control-Allow-Origin: *\r\n"), "{head}");
+    assert_eq!(socket.body(&head), "");
 }
