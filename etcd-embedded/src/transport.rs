@@ -52,6 +52,12 @@ impl EmbeddedTransport {
         Self { shared, runtime }
     }
 
+    /// The runtime whose clock the server runs on.
+    #[must_use]
+    pub fn runtime(&self) -> &Arc<dyn Runtime> {
+        &self.runtime
+    }
+
     /// Looks at the server, for instance for watches that a client left behind.
     ///
     /// Nothing else of the transport may be used within `look`: it would wait for itself.
