@@ -138,6 +138,19 @@ impl Gateway {
         &self.server
     }
 
+    /// The server behind it, to act on; what it says is passed on with the next thing that is handled.
+    pub(crate) fn server_mut(&mut self) -> &mut Server {
+        &mut self.server
+    }
+
+    /// Begins anew, as a member does that crashed.
+    pub(crate) fn restart(&mut self, now: Instant) {
+        self.exchanges.clear();
+        self.calls.clear();
+        self.outputs.clear();
+        self.server.restart(now);
+    }
+
     /// The number of exchanges in progress.
     #[must_use]
     pub fn exchange_count(&self) -> usize {
