@@ -20,6 +20,7 @@ const ENTRY_OVERHEAD: usize = 14;
 
 impl Server {
     pub(super) fn range(&mut self, token: Option<&str>, get: &Get) -> Result<GetResponse, Status> {
+        self.check_received(encoded_size(get))?;
         check_get(get)?;
         let identity = self.identity(token)?;
         self.state
