@@ -14,6 +14,7 @@ impl Server {
         self.advance(now);
         let call = CallId(self.next_call);
         self.next_call += 1;
+        *self.begun.entry(rpc.name).or_default() += 1;
         let deadline = options.timeout.and_then(|timeout| self.now.checked_add(timeout));
         if let Some(deadline) = deadline {
             self.deadlines.insert((deadline, call));

@@ -74,6 +74,8 @@ pub struct Server {
     watches: Watches,
     calls: BTreeMap<CallId, Call>,
     next_call: u64,
+    /// How many calls of each kind there have been.
+    begun: BTreeMap<&'static str, u64>,
     deadlines: BTreeSet<(Instant, CallId)>,
     /// The calls that wait for something to happen.
     waiting: BTreeSet<CallId>,
@@ -119,6 +121,7 @@ impl Server {
             watches,
             calls: BTreeMap::new(),
             next_call: 1,
+            begun: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             waiting: BTreeSet::new(),
             settled: 1,
@@ -171,6 +174,13 @@ impl Server {
     #[must_use]
     pub fn call_count(&self) -> usize {
         self.calls.len()
+    }
+
+    /// The number of calls of one kind since the server began, those included that failed: what the metric
+    /// `grpc_server_started_total` counts.
+    #[must_use]
+    pub fn calls_begun(&self, rpc: &Rpc) -> u64 {
+        self.begun.get(rpc.name).copied().unwrap_or_default()
     }
 
     /// Whether the database is full and writes are refused.
@@ -268,6 +278,7 @@ impl Server {
         self.tokens = Tokens::default();
         self.watches = Watches::new(watch_options(&self.config), revision);
         self.calls.clear();
+        self.begun.clear();
         self.deadlines.clear();
         self.waiting.clear();
         self.settled = revision;
