@@ -30,6 +30,7 @@ pub mod listen;
 mod protobuf;
 mod random;
 mod server;
+pub mod sim;
 mod snapshot;
 mod span;
 mod state;

@@ -54,6 +54,14 @@ impl Reply {
         reply
     }
 
+    /// The client's time was over before the call began.
+    pub(super) fn too_late(dialect: Dialect) -> Self {
+        Self::error(
+            dialect,
+            &Status::new(Code::DeadlineExceeded, "context deadline exceeded"),
+        )
+    }
+
     /// There is no such path below `/v3`.
     pub(super) fn not_found(dialect: Dialect) -> Self {
         match dialect {
@@ -99,6 +107,15 @@ pub(super) fn stream_head(status: StatusCode) -> HttpResponse<()> {
     if status == StatusCode::OK {
         let value = HeaderValue::from_static("application/grpc");
         head.headers_mut().insert("grpc-metadata-content-type", value);
+    }
+    head
+}
+
+/// The head of a stream that ends without a message. Gateway 2 says of what type they are only with the first.
+pub(super) fn silent_stream_head(dialect: Dialect) -> HttpResponse<()> {
+    let mut head = stream_head(StatusCode::OK);
+    if dialect == Dialect::G2 {
+        head.headers_mut().remove(CONTENT_TYPE);
     }
     head
 }

@@ -63,7 +63,13 @@ impl Server {
             AlarmAction::Get => self.require_identity(token)?,
             _ => self.require_admin_if_guarded(token)?,
         }
-        self.propose(token, 0)?;
+        if self.config.dialect == Dialect::G1_6 {
+            // One of the calls that forget to translate the error there.
+            self.propose(token, 0)
+                .map_err(|error| Status::from(error).in_words_of_auth())?;
+        } else {
+            self.propose(token, 0)?;
+        }
         let mut response = AlarmResponse::default();
         if self.config.dialect != Dialect::G1_6 {
             response.header = self.header();
