@@ -182,6 +182,21 @@ behaviours! {
         a_lease_nobody_renews_takes_its_keys_along,
         a_renewal_gives_the_full_time_again,
     }
+    lease_keeper {
+        a_lease_lives_until_it_is_revoked_and_its_keys_with_it,
+        a_dropped_lease_is_revoked_and_a_detached_one_is_not,
+        a_lease_that_somebody_else_revokes_is_lost_and_the_others_live,
+        a_refresh_gives_the_full_time_and_finds_out_what_is_gone,
+        many_leases_share_one_connection,
+        a_lease_outlives_cut_connections,
+        a_lease_of_five_seconds_outlives_a_restart_that_takes_two,
+        a_lease_whose_server_is_stopped_is_lost_before_its_time_ends_and_says_why,
+        a_lease_moves_on_from_members_that_die_or_fall_silent,
+        a_dropped_grant_leaves_no_lease,
+        a_grant_whose_answer_is_lost_grants_one_lease,
+        where_requests_are_held_back_leases_are_renewed_one_by_one,
+        a_registration_comes_back_and_leaves_alone_what_others_took,
+    }
     lock {
         a_free_lock_is_taken_at_once_under_a_key_of_its_lease,
         locks_of_other_names_do_not_wait_for_each_other,

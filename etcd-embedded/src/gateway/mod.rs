@@ -138,7 +138,7 @@ impl Gateway {
         &self.server
     }
 
-    /// The server behind it, to act on; what it says is passed on with the next thing that is handled.
+    /// The server behind it, to act on. What it says then is passed on by [`pump`](Self::pump).
     pub(crate) fn server_mut(&mut self) -> &mut Server {
         &mut self.server
     }
@@ -387,7 +387,7 @@ impl Gateway {
     }
 
     /// Passes on what the server has to say.
-    fn pump(&mut self) {
+    pub(crate) fn pump(&mut self) {
         while let Some(output) = self.server.poll_output() {
             let Some(id) = self.calls.get(&output.call).copied() else {
                 continue;

@@ -40,6 +40,7 @@ pub(super) fn route<B>(dialect: Dialect, server: &Server, request: &Request<B>) 
     }
     let mut options = CallOptions::new();
     options.token = token(request.headers());
+    options.require_leader = header(request.headers(), "grpc-metadata-hasleader").as_deref() == Some("true");
     if let Some(timeout) = header(request.headers(), "grpc-timeout").filter(|timeout| !timeout.is_empty()) {
         match parse_timeout(&timeout) {
             Some(timeout) => options.timeout = Some(timeout),

@@ -22,6 +22,7 @@ impl Server {
         let known = Call {
             rpc,
             token: options.token,
+            requires_leader: options.require_leader,
             deadline,
             waiting: Waiting::ForMessages,
         };
@@ -33,7 +34,9 @@ impl Server {
     pub(super) fn advance(&mut self, now: Instant) {
         self.now = self.now.max(now);
         let now = self.now;
-        while let Some(lease) = self.state.leases.expired(now)
+        self.propose_to_end_leases();
+        while !self.is_replica()
+            && let Some(lease) = self.state.leases.expired(now)
             && self.state.revoke(lease).is_ok()
         {
             // A real server proposes it to the log like any other request.
@@ -86,6 +89,15 @@ impl Server {
     }
 
     pub(super) fn take(&mut self, call: CallId, request: Request) {
+        if self.is_replica() {
+            self.take_as_replica(call, request);
+        } else {
+            self.run(call, request);
+        }
+    }
+
+    /// Does here and now what a request asks for.
+    pub(super) fn run(&mut self, call: CallId, request: Request) {
         let Some(known) = self.calls.get(&call) else {
             return;
         };

@@ -10,7 +10,7 @@ use etcd_core::message::{
     SnapshotResponse, StatusResponse,
 };
 
-use super::{CallId, Server, TERM, ensure, unimplemented};
+use super::{CallId, Server, ensure, unimplemented};
 use crate::snapshot::{self, SNAPSHOT_CHUNK_BYTES};
 use crate::state;
 use crate::{Dialect, Request, Response, Status};
@@ -50,7 +50,7 @@ impl Server {
     }
 
     /// Demands an administrator where the dialect does.
-    fn require_admin_if_guarded(&mut self, token: Option<&str>) -> Result<(), EtcdError> {
+    pub(super) fn require_admin_if_guarded(&mut self, token: Option<&str>) -> Result<(), EtcdError> {
         if self.config.dialect.guards_calls_without_keys() {
             self.require_admin(token)
         } else {
@@ -113,17 +113,20 @@ impl Server {
         response.version = self.config.dialect.server_version().to_owned();
         response.db_size = self.database_size().cast_signed();
         response.db_size_in_use = pages(self.state.store.size()).cast_signed();
-        response.leader = self.member_id;
+        response.leader = self.leader_id();
         response.raft_index = self.applied;
         response.raft_applied_index = self.applied;
-        response.raft_term = TERM;
-        response.errors = self
-            .state
-            .alarms
-            .iter()
-            // As the generated Go code prints the message, with a space after each field.
-            .map(|(alarm, member)| format!("memberID:{member} alarm:{} ", alarm.name()))
-            .collect();
+        response.raft_term = self.term();
+        if !self.has_leader() {
+            response.errors.push(EtcdError::NoLeader.to_string());
+        }
+        response.errors.extend(
+            self.state
+                .alarms
+                .iter()
+                // As the generated Go code prints the message, with a space after each field.
+                .map(|(alarm, member)| format!("memberID:{member} alarm:{} ", alarm.name())),
+        );
         Ok(response)
     }
 
