@@ -7,5 +7,6 @@
 
 mod determinism;
 mod hour;
+mod leases;
 mod writers;
 mod writes;
