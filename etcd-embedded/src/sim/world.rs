@@ -5,9 +5,10 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use etcd_core::message::Member;
 use etcd_core::runtime::Runtime as _;
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, Raft};
 use super::network::{Net, Network, SimTransport};
 use super::node::{Node, host};
 use super::runtime::{SimHandle, SimRuntime};
@@ -49,6 +50,7 @@ pub struct WorldBuilder {
     config: Config,
     faults: Faults,
     schedule: Option<Schedule>,
+    peer_latency: (Duration, Duration),
 }
 
 impl WorldBuilder {
@@ -81,21 +83,27 @@ impl WorldBuilder {
         self
     }
 
+    /// How long bytes take between members, at least and at most. Default 100 µs to 1 ms.
+    pub fn peer_latency(mut self, least: Duration, most: Duration) -> Self {
+        self.peer_latency = (least, most);
+        self
+    }
+
     /// Makes the world.
     #[must_use]
     pub fn build(self) -> World {
-        assert!(self.members == 1, "several members are still to come");
         let mut random = Random::new(self.seed);
         let runtime = SimRuntime::new(random.next_u64());
         let handle = runtime.handle();
         let now = handle.now();
-        let nodes = (0..self.members)
-            .map(|index| {
-                let server = Server::new(self.config.clone(), now, random.next_u64());
-                Node::new(index, Gateway::new(server))
-            })
+        let nodes = servers(&self.config, self.members, now, &mut random)
+            .into_iter()
+            .enumerate()
+            .map(|(index, server)| Node::new(index, Gateway::new(server)))
             .collect();
-        let mut universe = Universe::new(now, random, Net::new(self.faults), nodes);
+        let raft = (self.members > 1).then(|| Raft::new(self.members, self.peer_latency));
+        let mut universe = Universe::new(now, random, Net::new(self.faults), nodes, raft);
+        universe.elect_first();
         universe.follow(self.schedule);
         let shared = Arc::new(Shared::new(handle.clone(), universe));
         let device: Arc<dyn super::runtime::Device> = shared.clone();
@@ -107,6 +115,29 @@ impl WorldBuilder {
             shared,
         }
     }
+}
+
+/// The servers of a cluster: one that is alone, or members of several.
+fn servers(config: &Config, count: usize, now: Instant, random: &mut Random) -> Vec<Server> {
+    if count == 1 {
+        return vec![Server::new(config.clone(), now, random.next_u64())];
+    }
+    let cluster_id = random.next_u64() >> 1;
+    let members: Vec<_> = (0..count)
+        .map(|index| {
+            let mut member = Member::default();
+            member.id = random.next_u64() >> 1;
+            member.name = format!("member-{index}");
+            member.peer_urls = vec![format!("http://{}:2380", host(index))];
+            member.client_urls = vec![format!("http://{}", host(index))];
+            member
+        })
+        .collect();
+    let replica = |member: &Member| {
+        let id = (cluster_id, member.id);
+        Server::replica(config.clone(), now, random.next_u64(), id, &members)
+    };
+    members.iter().map(replica).collect()
 }
 
 impl World {
@@ -124,6 +155,7 @@ impl World {
             config: Config::new(),
             faults: Faults::none(),
             schedule: None,
+            peer_latency: (Duration::from_micros(100), Duration::from_millis(1)),
         }
     }
 
@@ -265,6 +297,14 @@ impl World {
     #[must_use]
     pub fn disturbance_count(&self) -> u64 {
         self.shared.act(|universe| universe.disturbances)
+    }
+}
+
+impl World {
+    /// What members, connections and tasks are doing, for whoever has to find out why something fails.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        self.runtime.describe()
     }
 }
 

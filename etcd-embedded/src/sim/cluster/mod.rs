@@ -1,7 +1,14 @@
 //! The members, and what can happen to them.
 
+mod asks;
+mod election;
+mod raft;
+
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) use raft::{Raft, RaftEvent};
 
 use super::schedule::Disturbance;
 use super::universe::{Shared, Universe};
@@ -66,6 +73,17 @@ impl Cluster {
         self.shared.act(Universe::heal);
     }
 
+    /// The member that leads, if there is one that can get anything agreed on.
+    #[must_use]
+    pub fn leader(&self) -> Option<usize> {
+        self.shared.act(|universe| universe.leader())
+    }
+
+    /// Lets a member apply what is committed later than others, by this much.
+    pub fn set_lag(&self, member: usize, lag: Duration) {
+        self.shared.act(|universe| universe.set_lag(member, lag));
+    }
+
     /// Passes the leadership to a member, unless it is not in a state to lead.
     pub fn move_leader(&self, member: usize) {
         self.shared.act(|universe| universe.move_leader(member));
@@ -82,7 +100,7 @@ impl Cluster {
     }
 
     /// Does one thing of a [`Schedule`](super::Schedule), with one of the members, clients or connections there are.
-    pub fn disturb(&self, kind: Disturbance, lasts: std::time::Duration) {
+    pub fn disturb(&self, kind: Disturbance, lasts: Duration) {
         self.shared.act(|universe| universe.disturb(kind, lasts));
     }
 
@@ -104,18 +122,6 @@ impl Cluster {
 }
 
 impl Universe {
-    pub(super) fn isolate_node(&mut self, _index: usize) {}
-
-    pub(super) fn rejoin_node(&mut self, _index: usize) {}
-
-    pub(super) fn move_leader(&mut self, _index: usize) {}
-
-    pub(super) fn compact_now(&mut self) {
-        let now = self.now;
-        self.nodes[0].gateway.server_mut().compact_now(now);
-        self.pump(0);
-    }
-
     pub(super) fn expire_tokens(&mut self) {
         for node in &mut self.nodes {
             node.gateway.server_mut().expire_tokens();

@@ -1,9 +1,11 @@
 //! The network between clients and members.
 
 mod connection;
+mod down;
 mod exchange;
 mod recut;
 mod transport;
+mod up;
 
 use std::collections::BTreeMap;
 use std::fmt;
