@@ -19,7 +19,8 @@ use crate::store::Store;
 pub(crate) struct WatchOptions {
     pub(crate) progress_interval: Duration,
     pub(crate) resync_period: Duration,
-    pub(crate) max_request_bytes: usize,
+    /// Where a message is split for those who let it be.
+    pub(crate) max_message_bytes: usize,
     /// See [`Dialect::progress_waits_for_sync`](crate::Dialect).
     pub(crate) progress_waits_for_sync: bool,
     /// Whether a negative start revision is refused at once.

@@ -102,7 +102,13 @@ fn items(data: &[u8]) -> Vec<Item> {
             .as_str()
             .map_or(0, |id| id.parse().unwrap());
         match line["result"]["events"].take() {
-            Value::Array(events) => items.extend(events.into_iter().map(|event| (id, event))),
+            Value::Array(events) => {
+                let count = events.len();
+                items.extend(events.into_iter().map(|event| (id, event)));
+                if line["result"]["fragment"] == true {
+                    items.push((id, Value::from(format!("a fragment of {count} events"))));
+                }
+            }
             _ => items.push((id, line)),
         }
     }
