@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use etcd_core::endpoint::Endpoint;
 use etcd_core::error::{ErrorKind, InvalidArgument, Result};
@@ -15,8 +16,9 @@ use etcd_core::transport::Transport;
 use crate::Call;
 use crate::builder::{ClientBuilder, Settings};
 use crate::deadlines::Deadlines;
-use crate::exchange::Refusals;
 use crate::group::{Auth, Cluster, Elections, Leases, Locks, Maintenance};
+use crate::lease::{KeepAliveCall, Keeper, LeaseCall};
+use crate::login::Refusals;
 
 /// A connection to an etcd cluster, over whichever runtime and transport it was built with.
 ///
@@ -44,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) session: Mutex<Session>,
     pub(crate) guard: Mutex<ClusterGuard>,
     pub(crate) deadlines: Deadlines,
+    pub(crate) keeper: Keeper,
     /// Held while one call logs in for all.
     pub(crate) login: futures_util::lock::Mutex<()>,
     pub(crate) refusals: Mutex<Refusals>,
@@ -69,6 +72,29 @@ impl Client {
         Self::builder().endpoints(endpoints).connect().await
     }
 
+    /// A client of a new, empty etcd in this process, over the runtime this is called in: for unit tests, and for
+    /// trying things out. Nothing is installed, no socket opened; the etcd goes with its last client.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> anyetcd::Result<()> {
+    /// let client = anyetcd::Client::embedded()?;
+    /// client.put("key", "value").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [`embedded::start`](crate::embedded::start) makes one with other settings, and one that several clients share.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument::NoRuntime`] if no runtime is found.
+    #[cfg(feature = "embedded")]
+    pub fn embedded() -> Result<Self> {
+        let server = crate::embedded::start(etcd_embedded::Config::new())?;
+        Self::builder().embedded(&server).build()
+    }
+
     /// Sets how the client is to be before making it.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::new()
@@ -76,9 +102,13 @@ impl Client {
 
     /// Writes a key.
     ///
-    /// ```no_run
-    /// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> anyetcd::Result<()> {
+    /// # let client = anyetcd::Client::embedded()?;
+    /// client.put("config/mode", "slow").await?;
     /// let before = client.put("config/mode", "fast").prev_kv().await?.prev_kv;
+    /// assert_eq!(before.unwrap().value, "slow");
     /// # Ok(())
     /// # }
     /// ```
@@ -88,13 +118,17 @@ impl Client {
 
     /// Reads one key or a range of them.
     ///
-    /// ```no_run
-    /// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> anyetcd::Result<()> {
+    /// # let client = anyetcd::Client::embedded()?;
     /// use anyetcd::prefix;
     ///
+    /// client.put("config/mode", "fast").await?;
     /// let mode = client.get("config/mode").await?;
-    /// println!("{:?}", mode.first().map(|kv| &kv.value));
+    /// assert_eq!(mode.first().unwrap().value, "fast");
     /// let count = client.get(prefix("config/")).count_only().await?.count;
+    /// assert_eq!(count, 1);
     /// let newer = client.get("a".."c").serializable().min_mod_revision(100).await?;
     /// # Ok(())
     /// # }
@@ -128,7 +162,30 @@ impl Client {
         Call::new(self.clone(), request)
     }
 
-    /// Leases: what lets keys disappear by themselves.
+    /// Grants a lease of `ttl`, at least a second, and keeps it alive until it is dropped.
+    ///
+    /// ```no_run
+    /// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {
+    /// use std::time::Duration;
+    ///
+    /// let lease = client.lease(Duration::from_secs(10)).await?;
+    /// client.put("service/a", "10.0.0.1").lease(lease.id()).await?;
+    /// lease.revoke().await?; // and the key is gone
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// For the bare calls of etcd's lease service see [`leases`](Self::leases).
+    pub fn lease(&self, ttl: Duration) -> LeaseCall {
+        LeaseCall::new(self.clone(), ttl)
+    }
+
+    /// Keeps a lease alive that was granted elsewhere. Dropping it leaves the lease to live on for its time.
+    pub fn keep_alive(&self, lease_id: i64) -> KeepAliveCall {
+        KeepAliveCall::new(self.clone(), lease_id)
+    }
+
+    /// The calls of etcd's lease service, one by one.
     #[must_use]
     pub fn leases(&self) -> Leases<'_> {
         Leases::new(self)

@@ -3,11 +3,16 @@
 //! One [`Client`], the same over Tokio, async-std and smol: it finds the runtime it is made in, or is given
 //! one. It speaks etcd's JSON gateway over HTTP/1.1, without `protoc`, code generation or C.
 //!
-//! ```no_run
+//! ```
 //! use anyetcd::{Client, Compare, Get, Put, Txn, prefix};
 //!
-//! # async fn example() -> anyetcd::Result<()> {
+//! # async fn a_real_one() -> anyetcd::Result<()> {
 //! let client = Client::connect(["http://127.0.0.1:2379"]).await?;
+//! # Ok(())
+//! # }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> anyetcd::Result<()> {
+//! # let client = Client::embedded()?;
 //!
 //! client.put("config/mode", "fast").await?;
 //! for kv in client.get(prefix("config/")).limit(100).await?.kvs {
@@ -21,10 +26,13 @@
 //!             .otherwise([Get::new("config/mode")]),
 //!     )
 //!     .await?;
-//! println!("{}", if swapped.succeeded { "now safe" } else { "somebody was faster" });
+//! assert!(swapped.succeeded, "somebody was faster");
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! `Client::embedded`, with the feature of that name, makes a client of an etcd within the process: for unit tests,
+//! and for a first look without a server.
 //!
 //! # Calls
 //!
@@ -49,8 +57,14 @@ mod call;
 mod client;
 mod conditional;
 mod deadlines;
+mod duplex;
+#[cfg(feature = "embedded")]
+pub mod embedded;
 mod exchange;
 mod group;
+mod lease;
+mod login;
+mod messages;
 mod pages;
 #[cfg(feature = "http")]
 mod runtime;
@@ -63,14 +77,18 @@ pub use call::Call;
 pub use client::Client;
 pub use conditional::{ConditionalDelete, ConditionalOutcome, ConditionalPut};
 pub use group::{Auth, Cluster, Elections, KeepAliveOnce, Leases, Locks, Maintenance};
+pub use lease::{
+    KeepAliveCall, Lease, LeaseCall, LeaseStates, Registration, RegistrationCall, RegistrationState,
+    RegistrationStates,
+};
 pub use pages::{KeyValues, Pages};
 pub use snapshot::{SnapshotCall, SnapshotStream};
 
 pub use etcd_core::codec::Secret;
 pub use etcd_core::endpoint::Endpoint;
-pub use etcd_core::error::{self, Error, ErrorKind, EtcdError, Result};
+pub use etcd_core::error::{self, Error, ErrorKind, EtcdError, LeaseLost, LostReason, Result};
 pub use etcd_core::key::{self, IntoBytes, KeyRange, all_keys, from_key, prefix};
-pub use etcd_core::machine::SnapshotProgress;
+pub use etcd_core::machine::{LeaseState, SnapshotProgress};
 pub use etcd_core::message::{
     self, Compare, Delete, Get, KeyValue, Put, SortOrder, SortTarget, Txn, TxnOp, TxnOpResponse,
 };
@@ -90,7 +108,12 @@ pub use etcd_smol::SmolRuntime;
 #[cfg(feature = "tokio")]
 pub use etcd_tokio::TokioRuntime;
 
-/// The README's program compiles.
+/// The README's programs compile, and those that need no server run.
 #[cfg(all(doctest, feature = "tokio"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// So do those about the embedded etcd.
+#[cfg(all(doctest, feature = "tokio", feature = "embedded"))]
+#[doc = include_str!("../docs/embedded.md")]
+struct EmbeddedGuide;

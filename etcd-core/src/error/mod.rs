@@ -21,6 +21,7 @@ mod http_error;
 mod integrity;
 mod invalid_argument;
 mod judgement;
+mod lease_lost;
 mod protocol;
 mod response;
 mod server;
@@ -35,6 +36,7 @@ pub use http_error::HttpError;
 pub use integrity::{ClusterChanged, SnapshotError};
 pub use invalid_argument::{InvalidArgument, InvalidEndpoint};
 pub use judgement::{Fault, Outcome, Retry, RetryClass};
+pub use lease_lost::{LeaseLost, LostReason};
 pub use protocol::ProtocolError;
 pub use response::MAX_ERROR_BODY;
 pub use server::ServerError;
@@ -95,6 +97,9 @@ pub enum ErrorKind {
     /// A snapshot did not arrive as it is on the server.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// The lease that this depended on is lost.
+    #[error(transparent)]
+    LeaseLost(#[from] LeaseLost),
 }
 
 impl Error {
@@ -218,6 +223,7 @@ impl ErrorKind {
                 | TransportErrorKind::Io => Fault::Network,
             },
             Self::Snapshot(SnapshotError::Destination(_)) => Fault::Caller,
+            Self::LeaseLost(lost) => lost.fault(),
             Self::Http(_) | Self::Protocol(_) | Self::ClusterChanged(_) | Self::Snapshot(_) => Fault::Peer,
         }
     }
@@ -226,7 +232,8 @@ impl ErrorKind {
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::InvalidArgument(_) => Outcome::NotApplied,
+            // The loss was known here; nothing was sent.
+            Self::InvalidArgument(_) | Self::LeaseLost(_) => Outcome::NotApplied,
             Self::Server(error) => error.outcome(),
             Self::Http(error) => error.outcome(),
             Self::Timeout(timeout) => timeout.outcome(),
@@ -266,7 +273,8 @@ impl ErrorKind {
             Self::InvalidArgument(_)
             | Self::Protocol(_)
             | Self::ResponseTooLarge { .. }
-            | Self::ClusterChanged(_) => Retry::Never,
+            | Self::ClusterChanged(_)
+            | Self::LeaseLost(_) => Retry::Never,
         }
     }
 }
@@ -320,7 +328,8 @@ from_parts!(
     TransportError,
     Timeout,
     ClusterChanged,
-    SnapshotError
+    SnapshotError,
+    LeaseLost
 );
 
 impl From<InvalidEndpoint> for Error {

@@ -17,12 +17,14 @@
 //! | [`EndpointRing`] | which member is asked first, for all calls of a client |
 //! | [`Session`] | which token calls carry, and when it needs to be replaced |
 //! | [`ClusterGuard`] | whether answers still come from the cluster, and the history, they came from before |
+//! | [`LeaseKeeper`] | when and how each lease is renewed, and when it must be taken for lost |
 //! | [`Pager`] | what the next page of a large range is, and how large |
 //! | [`SnapshotVerifier`] | whether a snapshot arrived as it was sent |
 
 mod backoff;
 mod cluster_guard;
 mod endpoint_ring;
+mod lease_keeper;
 mod pager;
 mod session;
 mod snapshot;
@@ -31,6 +33,7 @@ mod unary_call;
 pub use backoff::Backoff;
 pub use cluster_guard::ClusterGuard;
 pub use endpoint_ring::EndpointRing;
+pub use lease_keeper::{KeeperStep, LeaseKeeper, LeaseKey, LeaseState};
 pub use pager::{FIRST_PAGE_KEYS, MAX_PAGE_KEYS, PAGE_BYTES, Pager};
 pub use session::{Credentials, Session, TokenGeneration};
 pub use snapshot::{SnapshotProgress, SnapshotVerifier};

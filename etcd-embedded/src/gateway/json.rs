@@ -204,7 +204,12 @@ impl<'a> Parser<'a> {
                     self.escape()?;
                 }
                 0..0x20 => return Err(self.unexpected("in string literal")),
-                _ => self.position += 1,
+                // A value of a megabyte is one such run.
+                _ => {
+                    let rest = &self.text[self.position..];
+                    let is_special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+                    self.position += rest.iter().position(is_special).unwrap_or(rest.len());
+                }
             }
         }
         let raw = &self.text[start + 1..self.position];

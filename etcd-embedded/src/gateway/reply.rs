@@ -1,9 +1,13 @@
 //! How answers look.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use etcd_core::error::Code;
+use etcd_core::message::SnapshotResponse;
 use http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LENGTH,
+    CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE,
 };
 use http::{Response as HttpResponse, StatusCode};
 
@@ -74,14 +78,11 @@ impl Reply {
         }
     }
 
-    pub(super) fn empty(status: StatusCode) -> Self {
-        let mut head = HttpResponse::new(());
-        *head.status_mut() = status;
-        head.headers_mut().insert(CONTENT_LENGTH, 0.into());
-        Self {
-            head,
-            body: Bytes::new(),
-        }
+    /// What a browser asks before it lets a script ask.
+    pub(super) fn preflight() -> Self {
+        let mut reply = Self::text(StatusCode::OK, "");
+        reply.head.headers_mut().remove(CONTENT_TYPE);
+        reply
     }
 
     pub(super) fn text(status: StatusCode, body: impl Into<Bytes>) -> Self {
@@ -121,11 +122,27 @@ pub(super) fn silent_stream_head(dialect: Dialect) -> HttpResponse<()> {
 
 /// One message of a stream.
 pub(super) fn line(response: &Response) -> Bytes {
+    if let Response::Snapshot(piece) = response {
+        return snapshot_line(piece);
+    }
     let json = response.to_json();
     let mut line = Vec::with_capacity(json.len() + 12);
     line.extend_from_slice(b"{\"result\":");
     line.extend_from_slice(&json);
     line.extend_from_slice(b"}\n");
+    line.into()
+}
+
+/// A piece of a snapshot, written without the detours that a message of any kind takes: there are megabytes of them.
+fn snapshot_line(piece: &SnapshotResponse) -> Bytes {
+    let mut line = String::with_capacity(piece.blob.len() / 3 * 4 + 128);
+    line.push_str("{\"result\":{");
+    if piece.remaining_bytes > 0 {
+        line.push_str(&format!("\"remaining_bytes\":\"{}\",", piece.remaining_bytes));
+    }
+    line.push_str("\"blob\":\"");
+    STANDARD.encode_string(&piece.blob, &mut line);
+    line.push_str("\"}}\n");
     line.into()
 }
 
@@ -171,8 +188,18 @@ fn head(status: StatusCode, content_type: HeaderValue) -> HttpResponse<()> {
     let mut head = HttpResponse::new(());
     *head.status_mut() = status;
     let headers = head.headers_mut();
+    // For scripts in a browser (`addCORSHeader` in `server/embed/serve.go`).
+    for (name, value) in [
+        (
+            ACCESS_CONTROL_ALLOW_HEADERS,
+            "accept, content-type, authorization",
+        ),
+        (ACCESS_CONTROL_ALLOW_METHODS, "POST, GET, OPTIONS, PUT, DELETE"),
+        (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
     headers.insert(CONTENT_TYPE, content_type);
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     head
 }
 
@@ -193,5 +220,22 @@ impl std::fmt::Display for Quoted<'_> {
             }
         }
         f.write_char('"')
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_of_a_snapshot_is_written_as_any_message_is() {
+        for (remaining_bytes, blob) in [(70_000, "some"), (0, "last")] {
+            let mut piece = SnapshotResponse::default();
+            piece.remaining_bytes = remaining_bytes;
+            piece.blob = Bytes::from_static(blob.as_bytes());
+            let json = Response::Snapshot(piece.clone()).to_json();
+            let expected = [&b"{\"result\":"[..], &json, b"}\n"].concat();
+            assert_eq!(snapshot_line(&piece), expected);
+        }
     }
 }

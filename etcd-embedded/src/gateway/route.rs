@@ -19,7 +19,7 @@ pub(super) enum Route {
 pub(super) fn route<B>(dialect: Dialect, server: &Server, request: &Request<B>) -> Route {
     if request.method() == Method::OPTIONS {
         // Browsers ask before they send (`accessController` in `server/embed/serve.go`).
-        return Route::Reply(Reply::empty(StatusCode::OK));
+        return Route::Reply(Reply::preflight());
     }
     let path = decode_percent(request.uri().path());
     let path = match path.strip_prefix("/v3beta/") {
@@ -40,6 +40,7 @@ pub(super) fn route<B>(dialect: Dialect, server: &Server, request: &Request<B>) 
     }
     let mut options = CallOptions::new();
     options.token = token(request.headers());
+    options.require_leader = header(request.headers(), "grpc-metadata-hasleader").as_deref() == Some("true");
     if let Some(timeout) = header(request.headers(), "grpc-timeout").filter(|timeout| !timeout.is_empty()) {
         match parse_timeout(&timeout) {
             Some(timeout) => options.timeout = Some(timeout),

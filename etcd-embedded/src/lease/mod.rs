@@ -123,6 +123,15 @@ impl Leases {
         Ok(lease.ttl)
     }
 
+    /// Starts the time of every lease anew, as a member does that becomes the leader: it does not know what was left.
+    pub(crate) fn promote(&mut self, now: Instant) {
+        self.deadlines.clear();
+        for (id, lease) in &mut self.leases {
+            lease.deadline = deadline(now, lease.ttl);
+            self.deadlines.insert((lease.deadline, *id));
+        }
+    }
+
     /// Ends a lease; returns the keys that have to go with it, in order.
     ///
     /// # Errors
@@ -162,6 +171,11 @@ impl Leases {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// Deadlines and ids, those first that expire first.
+    pub(crate) fn by_deadline(&self) -> impl Iterator<Item = (Instant, i64)> + '_ {
+        self.deadlines.iter().copied()
     }
 
     /// Every lease with its id, in the order of ids.

@@ -145,7 +145,7 @@ impl Server {
 
     fn authenticate(&mut self, login: &Authenticate) -> Result<AuthenticateResponse, Status> {
         self.state.users.check_password(&login.name, &login.password)?;
-        self.applied += 1;
+        self.enter_log()?;
         let deadline = self.now + self.config.auth_token_ttl;
         let mut response = AuthenticateResponse::default();
         response.header = self.header();

@@ -107,16 +107,16 @@ impl Server {
         if ENTRY_OVERHEAD + delimited(size) > self.config.max_request_bytes {
             return Err(EtcdError::RequestTooLarge);
         }
-        self.applied += 1;
+        self.enter_log()?;
         Ok(identity)
     }
 
     pub(super) fn check_quota(&mut self, cost: u64) -> Result<(), EtcdError> {
-        if cost == 0 || self.database_size() + cost < self.config.quota() {
+        // The member that was asked has looked already when an entry is applied.
+        if cost == 0 || self.applying().is_some() || self.database_size() + cost < self.config.quota() {
             return Ok(());
         }
-        self.applied += 1;
-        self.state.alarms.insert((Alarm::NoSpace, self.member_id));
+        self.raise_out_of_space();
         Err(EtcdError::NoSpace)
     }
 

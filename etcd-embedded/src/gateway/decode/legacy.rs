@@ -4,7 +4,7 @@ use base64::Engine as _;
 
 use super::super::json::{JsonError, Node, Value, parse_whole};
 use super::super::schema::{Enum, Field, Kind, Schema};
-use super::{Members, Undecodable, push_base64, push_string};
+use super::{Members, Undecodable, push_base64, push_string, without_line_breaks};
 use crate::Dialect;
 
 pub(super) fn message(
@@ -125,15 +125,11 @@ fn bytes(node: &Node<'_>, out: &mut String) -> Result<(), Undecodable> {
 
 /// The standard alphabet with padding; line breaks do not count.
 fn decode_base64(text: &str) -> Result<Vec<u8>, Undecodable> {
-    let compact: String = text
-        .chars()
-        .filter(|character| !matches!(character, '\r' | '\n'))
-        .collect();
     let lenient = base64::engine::GeneralPurpose::new(
         &base64::alphabet::STANDARD,
         base64::engine::GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
     );
-    lenient.decode(&compact).map_err(|_| {
+    lenient.decode(without_line_breaks(text).as_bytes()).map_err(|_| {
         let position = first_illegal(text);
         Undecodable(format!("illegal base64 data at input byte {position}"))
     })

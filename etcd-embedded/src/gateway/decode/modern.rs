@@ -6,7 +6,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::super::json::{Document, Node, Value, parse};
 use super::super::schema::{Enum, Field, Kind, Schema};
-use super::{Members, Undecodable, push_base64, push_string};
+use super::{Members, Undecodable, push_base64, push_string, without_line_breaks};
 
 pub(super) fn message(
     schema: &'static Schema,
@@ -240,11 +240,9 @@ fn decode_base64(text: &str) -> Option<Vec<u8>> {
     let config = GeneralPurposeConfig::new()
         .with_decode_allow_trailing_bits(true)
         .with_decode_padding_mode(padding);
-    let compact: String = text
-        .chars()
-        .filter(|character| !matches!(character, '\r' | '\n'))
-        .collect();
-    GeneralPurpose::new(alphabet, config).decode(compact).ok()
+    GeneralPurpose::new(alphabet, config)
+        .decode(without_line_breaks(text).as_bytes())
+        .ok()
 }
 
 /// Whether a number ends before `rest` (`isNotDelim` in protojson's decoder).

@@ -1,0 +1,10 @@
+//! The simulated world, seen by requests and responses, without a client.
+
+#![allow(clippy::unwrap_used)]
+
+mod cluster;
+mod leases;
+mod network;
+mod runtime;
+mod schedule;
+mod steps;

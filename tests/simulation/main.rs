@@ -1,0 +1,14 @@
+//! The client, unchanged, in a simulated world.
+//!
+//! A test runs over many seeds; one that fails prints the command that runs it again. `SIM_SEEDS=10000` runs more,
+//! `SIM_FIRST_SEED` others: with `--release` a seed takes about a millisecond.
+
+#![allow(clippy::unwrap_used)]
+
+mod broken_clients;
+mod determinism;
+mod hour;
+mod logins;
+mod reads;
+mod writers;
+mod writes;
