@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use etcd_embedded::sim::World;
-use etcd_embedded::{Config, Dialect};
+use etcd_embedded::{Config, Dialect, Server};
 use serde_json::Value;
 
 use crate::steps::{
@@ -333,7 +333,7 @@ fn a_client_may_move_the_leader_at_the_leader_only() {
     let (world, caller) = three(1);
     world.block_on(async {
         let (leader, follower) = roles(&world);
-        let id = world.cluster().inspect(follower, |server| server.member_id());
+        let id = world.cluster().inspect(follower, Server::member_id);
         let target = format!(r#"{{"targetID":"{id}"}}"#);
         let path = "/v3/maintenance/transfer-leadership";
         let answer = caller.post(follower, path, &target).await.unwrap();
