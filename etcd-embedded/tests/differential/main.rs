@@ -23,9 +23,9 @@ use etcd_embedded::Dialect;
 /// What a run of an area is about.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    pub dialect: Dialect,
-    pub seed: u64,
-    pub steps: u64,
+    dialect: Dialect,
+    seed: u64,
+    steps: u64,
 }
 
 impl Plan {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::Plan;
 use super::here::Here;
 use super::http::Connection;
-use super::mask::{mask, masked};
+use super::mask::masked;
 
 /// A request.
 #[derive(Clone, Debug)]
@@ -154,13 +154,6 @@ impl Pair {
     pub fn assert_same(&mut self, ask: &Ask, there: &Answer, here: &Answer) -> Value {
         let context = format!("{}: {ask}", self.context());
         let (there_value, here_value) = (masked(&there.body, ask), masked(&here.body, ask));
-        if std::env::var("KEEP").is_ok() && !(there.status == here.status && there_value == here_value) {
-            eprintln!(
-                "DIFF {context}:\nthere {} {}\nhere  {} {}",
-                there.status, there.body, here.status, here.body
-            );
-            return Value::Null;
-        }
         assert!(
             there.status == here.status && there_value == here_value,
             "{context}:\nthere {} {}\nhere  {} {}",
@@ -185,16 +178,4 @@ impl Pair {
         let Plan { dialect, seed, steps } = self.plan;
         println!("{dialect:?}, {what}: {steps} steps from seed {seed}, no difference");
     }
-}
-
-/// The lines of a stream, without what no two servers have in common.
-pub fn lines(body: &[u8]) -> Vec<Value> {
-    serde_json::Deserializer::from_slice(body)
-        .into_iter::<Value>()
-        .map(|line| {
-            let mut line = line.unwrap_or_else(|error| panic!("{error} in {}", body.escape_ascii()));
-            mask(&mut line);
-            line
-        })
-        .collect()
 }

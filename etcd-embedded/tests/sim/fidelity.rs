@@ -85,7 +85,7 @@ fn compare(seed: u64, members: usize) {
     let now = Instant::now();
     let mut single = Gateway::new(Server::new(config, now, seed));
     let caller = Caller::new(&world);
-    let mut generator = Generator(seed);
+    let mut generator = Generator::new(seed);
     world.block_on(async {
         for _ in 0..200 {
             let step = step(&mut generator, single.server().store().revision());
