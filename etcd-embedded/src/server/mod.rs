@@ -335,6 +335,7 @@ fn watch_options(config: &Config) -> WatchOptions {
         resync_period: config.watch_resync_period,
         max_message_bytes: config.max_request_bytes + crate::config::GRPC_OVERHEAD_BYTES,
         progress_waits_for_sync: config.dialect.progress_waits_for_sync(),
+        tells_progress_before_start: config.dialect != Dialect::G2,
         refuses_negative_start: config.dialect == Dialect::G2,
     }
 }

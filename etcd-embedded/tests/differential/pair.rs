@@ -68,7 +68,7 @@ pub struct Answer {
 }
 
 /// How a server starts that is compared: with nothing that depends on how long the comparison takes.
-const FOR_EVER: Duration = Duration::from_secs(1_000_000);
+pub const FOR_EVER: Duration = Duration::from_secs(1_000_000);
 
 pub struct Pair {
     pub plan: Plan,
@@ -96,18 +96,12 @@ impl Pair {
             Dialect::G1_16 => etcd_process::Dialect::G1_16,
             _ => etcd_process::Dialect::G2,
         });
-        let server = there(
-            builder
-                .auth_token_ttl(FOR_EVER)
-                .watch_progress_notify_interval(FOR_EVER),
-        )
-        .start();
+        let server = there(builder.auth_token_ttl(FOR_EVER)).start();
         let config = here
             .dialect(plan.dialect)
             .client_urls([server.client_url()])
             .peer_urls([server.peer_url()])
-            .auth_token_ttl(FOR_EVER)
-            .watch_progress_notify_interval(FOR_EVER * 1000);
+            .auth_token_ttl(FOR_EVER);
         Self {
             plan,
             there: Connection::new(server.client_addr()),

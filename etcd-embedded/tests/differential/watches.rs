@@ -10,7 +10,7 @@ use etcd_embedded::Config;
 use super::Plan;
 use super::generator::Generator;
 use super::keys::kills_servers;
-use super::pair::{Ask, Pair};
+use super::pair::{Ask, FOR_EVER, Pair};
 use super::streams::Stream;
 
 const PATH: &str = "/v3/watch";
@@ -25,8 +25,15 @@ pub fn compare(plan: Plan) {
     let mut run = Run {
         pair: Pair::start_with(
             plan,
-            |builder| builder.max_request_bytes(MAX_REQUEST_BYTES),
-            Config::new().max_request_bytes(MAX_REQUEST_BYTES as usize),
+            |builder| {
+                builder
+                    .max_request_bytes(MAX_REQUEST_BYTES)
+                    .watch_progress_notify_interval(FOR_EVER)
+            },
+            // Time passes faster here.
+            Config::new()
+                .max_request_bytes(MAX_REQUEST_BYTES as usize)
+                .watch_progress_notify_interval(FOR_EVER * 1000),
         ),
         generator: Generator::new(plan.seed),
         streams: Vec::new(),

@@ -71,6 +71,22 @@ fn a_watch_from_the_future_is_silent_until_then() {
 }
 
 #[test]
+fn a_watch_from_the_future_is_told_of_progress_before_it_starts_by_older_servers() {
+    for (dialect, told) in [
+        (Dialect::G1_6, true),
+        (Dialect::G1_16, true),
+        (Dialect::G2, false),
+    ] {
+        let config = Config::new().watch_progress_notify_interval(SECOND);
+        let mut world = World::with(config.dialect(dialect));
+        let watch = world.watch(WatchCreate::new("k").start_revision(100).progress_notify());
+        world.heard(watch);
+        world.pass(3 * SECOND);
+        assert_eq!(!world.heard(watch).is_empty(), told, "{dialect:?}");
+    }
+}
+
+#[test]
 fn a_watch_from_compacted_history_is_cancelled_and_the_stream_lives_on() {
     let mut world = World::new();
     for _ in 0..4 {
