@@ -176,6 +176,11 @@ fn without_a_majority_reads_of_the_newest_time_out_and_others_do_not() {
         let status = caller.get(2, "/v3/maintenance/status", "{}").await;
         assert!(status["leader"].is_null());
         assert_eq!(status["errors"][0], "etcdserver: no leader");
+        let (status, text) = caller.look(2, "/health").await;
+        assert_eq!(
+            (status, text.trim()),
+            (503, r#"{"health":"false","reason":"RAFT NO LEADER"}"#)
+        );
     });
 }
 

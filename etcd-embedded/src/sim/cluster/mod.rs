@@ -66,7 +66,12 @@ impl Cluster {
         self.shared.act(|universe| universe.crash_node(member));
     }
 
-    /// Starts a crashed member again.
+    /// Ends a member as SIGTERM does: as [`crash`](Self::crash), but every stream is told why, and ends in good order.
+    pub fn shut_down(&self, member: usize) {
+        self.shared.act(|universe| universe.shut_down_node(member));
+    }
+
+    /// Starts a member again that was crashed or shut down.
     pub fn restart(&self, member: usize) {
         self.shared.act(|universe| universe.restart_node(member));
     }
