@@ -139,6 +139,10 @@ impl ServerBuilder {
                 }
                 // There is nobody to hear it.
                 Some(("--heartbeat-interval", _)) => {}
+                Some(("--experimental-watch-progress-notify-interval", interval)) => {
+                    let millis = interval.strip_suffix("ms").unwrap().parse().unwrap();
+                    builder.0.watch_progress_notify_interval = Duration::from_millis(millis);
+                }
                 _ => panic!("an embedded server does not know {arg}"),
             }
             builder

@@ -149,6 +149,7 @@ impl Gateway {
         self.exchanges.clear();
         self.calls.clear();
         self.outputs.clear();
+        self.is_shut_down = false;
         self.server.restart(now);
     }
 
