@@ -189,8 +189,14 @@ const NAMES: &[&str] = &[
 fn broken(generator: &mut Generator, dialect: Dialect, revision: i64) -> Ask {
     let mut ask = loop {
         let ask = any(generator, revision);
-        // Without a lease, these take one of the server's own choice, whose id is in the key.
-        if ask.path != Lock::RPC.paths[0] && ask.path != Campaign::RPC.paths[0] {
+        // Without a lease, these take one of the server's own choice, which ends by itself and whose id is in the key.
+        let with_session = [
+            Lock::RPC.paths,
+            Campaign::RPC.paths,
+            Proclaim::RPC.paths,
+            Resign::RPC.paths,
+        ];
+        if !with_session.concat().contains(&ask.path.as_str()) {
             break ask;
         }
     };
