@@ -25,6 +25,7 @@ mod protocol;
 mod response;
 mod server;
 mod timeout;
+mod watch;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -39,6 +40,7 @@ pub use protocol::ProtocolError;
 pub use response::MAX_ERROR_BODY;
 pub use server::ServerError;
 pub use timeout::{Timeout, TimeoutPhase};
+pub use watch::WatchError;
 
 use crate::transport::{Delivery, TransportError, TransportErrorKind};
 
@@ -95,6 +97,9 @@ pub enum ErrorKind {
     /// A snapshot did not arrive as it is on the server.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// A watch ended.
+    #[error(transparent)]
+    Watch(#[from] WatchError),
 }
 
 impl Error {
@@ -203,7 +208,7 @@ impl ErrorKind {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::InvalidArgument(_) | Self::ResponseTooLarge { .. } => Fault::Caller,
+            Self::InvalidArgument(_) | Self::ResponseTooLarge { .. } | Self::Watch(_) => Fault::Caller,
             Self::Server(error) => error.fault(),
             Self::Timeout(_) => Fault::Network,
             Self::Transport(error) => match error.kind() {
@@ -226,7 +231,7 @@ impl ErrorKind {
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::InvalidArgument(_) => Outcome::NotApplied,
+            Self::InvalidArgument(_) | Self::Watch(_) => Outcome::NotApplied,
             Self::Server(error) => error.outcome(),
             Self::Http(error) => error.outcome(),
             Self::Timeout(timeout) => timeout.outcome(),
@@ -266,7 +271,8 @@ impl ErrorKind {
             Self::InvalidArgument(_)
             | Self::Protocol(_)
             | Self::ResponseTooLarge { .. }
-            | Self::ClusterChanged(_) => Retry::Never,
+            | Self::ClusterChanged(_)
+            | Self::Watch(_) => Retry::Never,
         }
     }
 }
@@ -320,7 +326,8 @@ from_parts!(
     TransportError,
     Timeout,
     ClusterChanged,
-    SnapshotError
+    SnapshotError,
+    WatchError
 );
 
 impl From<InvalidEndpoint> for Error {
