@@ -15,8 +15,8 @@ use etcd_core::transport::Transport;
 use crate::Call;
 use crate::builder::{ClientBuilder, Settings};
 use crate::deadlines::Deadlines;
-use crate::exchange::Refusals;
 use crate::group::{Auth, Cluster, Elections, Leases, Locks, Maintenance};
+use crate::login::Refusals;
 
 /// A connection to an etcd cluster, over whichever runtime and transport it was built with.
 ///

@@ -8,19 +8,18 @@ use std::time::Instant;
 use bytes::Bytes;
 use etcd_core::codec::to_json;
 use etcd_core::endpoint::Endpoint;
-use etcd_core::error::{
-    Error, ErrorKind, EtcdError, Fault, ProtocolError, Result, ServerError, Timeout, TimeoutPhase,
-};
+use etcd_core::error::{Error, ErrorKind, Result, TimeoutPhase};
 use etcd_core::gateway::{self, Metadata};
-use etcd_core::machine::{CallStep, Session, UnaryCall};
-use etcd_core::message::Authenticate;
+use etcd_core::machine::{CallStep, Session, TokenGeneration, UnaryCall};
 use etcd_core::rpc::{Request, RetryClass, Rpc};
 use etcd_core::transport::{Delivery, RequestBody, ResponseBody, SendMark, TransportErrorKind};
+use futures_channel::mpsc::{UnboundedSender, unbounded};
 use futures_util::future::{Either, select};
 use http::{HeaderValue, StatusCode};
 
 use crate::call::CallOptions;
 use crate::client::{Shared, lock};
+use crate::login::log_in;
 
 /// Makes a call that is answered by one message.
 pub(crate) async fn unary<R: Request>(
@@ -61,6 +60,24 @@ pub(crate) async fn streamed_body<R: Request>(
         .map(|answer| answer.map(Body::into_stream))
 }
 
+/// Opens a stream with its first message, without which no server answers, and returns the ends of both directions.
+pub(crate) async fn duplex<R: Request>(
+    shared: &Arc<Shared>,
+    first: &R,
+    options: &CallOptions,
+) -> Result<Answer<(UnboundedSender<Bytes>, ResponseBody)>> {
+    answered(shared, first, options, Reading::Duplex)
+        .await
+        .map(|answer| answer.map(Body::into_duplex))
+}
+
+/// One message of a stream of requests, as the gateway takes it: a line.
+pub(crate) fn line<R: Request>(request: &R) -> Bytes {
+    let mut line = to_json(request);
+    line.push(b'\n');
+    line.into()
+}
+
 /// Adds to an error which call it ended, and where.
 pub(crate) fn describe<R: Request>(request: &R, endpoint: Endpoint) -> impl Fn(Error) -> Error + use<R> {
     let class = request.retry_class();
@@ -76,6 +93,8 @@ pub(crate) struct Answer<B> {
     pub(crate) content: B,
     /// Who gave it.
     pub(crate) endpoint: Endpoint,
+    /// The token the request carried.
+    pub(crate) token: TokenGeneration,
     /// The highest revision that had been seen when the request was sent.
     pub(crate) seen_before: i64,
 }
@@ -85,6 +104,7 @@ impl<B> Answer<B> {
         Answer {
             content: change(self.content),
             endpoint: self.endpoint,
+            token: self.token,
             seen_before: self.seen_before,
         }
     }
@@ -97,25 +117,35 @@ enum Reading {
     Whole,
     /// By whoever made the call.
     Streamed,
+    /// By whoever made the call, who goes on with the request's body too.
+    Duplex,
 }
 
 enum Body {
     Whole(Bytes),
     Streamed(ResponseBody),
+    Duplex(UnboundedSender<Bytes>, ResponseBody),
 }
 
 impl Body {
     fn into_whole(self) -> Bytes {
         match self {
             Self::Whole(bytes) => bytes,
-            Self::Streamed(_) => unreachable!("Reading::Whole reads the body"),
+            Self::Streamed(_) | Self::Duplex(..) => unreachable!("Reading::Whole reads the body"),
         }
     }
 
     fn into_stream(self) -> ResponseBody {
         match self {
             Self::Whole(bytes) => bytes.into(),
-            Self::Streamed(body) => body,
+            Self::Streamed(body) | Self::Duplex(_, body) => body,
+        }
+    }
+
+    fn into_duplex(self) -> (UnboundedSender<Bytes>, ResponseBody) {
+        match self {
+            Self::Duplex(requests, body) => (requests, body),
+            Self::Whole(_) | Self::Streamed(_) => unreachable!("Reading::Duplex reads neither"),
         }
     }
 }
@@ -143,7 +173,10 @@ async fn answered<R: Request>(
         shared,
         rpc: R::RPC,
         class,
-        message: to_json(request).into(),
+        message: match reading {
+            Reading::Duplex => line(request),
+            Reading::Whole | Reading::Streamed => to_json(request).into(),
+        },
         needs_leader: request.needs_leader(),
         anonymous: options.anonymous,
         reading,
@@ -191,6 +224,7 @@ impl Attempts<'_> {
                             return Ok(Answer {
                                 content,
                                 endpoint,
+                                token: call.token_in_use().unwrap_or_default(),
                                 seen_before,
                             });
                         }
@@ -233,14 +267,14 @@ impl Attempts<'_> {
     ) -> Result<Body, Failure> {
         let shared = self.shared;
         let metadata = self.metadata(token);
-        let mut request = gateway::request(endpoint, self.rpc, self.message.clone(), &metadata);
+        let (mut request, requests) = self.request(endpoint, &metadata);
         // Only of a write does it matter whether an attempt that was given up had been sent.
         let mark = (self.class == RetryClass::Write).then(SendMark::default);
         if let Some(mark) = &mark {
             request.extensions_mut().insert(mark.clone());
         }
         let mut give_up = pin!(shared.deadlines.reached(give_up_at));
-        let exchange = shared.transport.exchange(request.map(RequestBody::Full));
+        let exchange = shared.transport.exchange(request);
         let response = match race(exchange, give_up.as_mut()).await {
             Some(response) => response.map_err(ErrorKind::from)?,
             None => {
@@ -254,8 +288,12 @@ impl Attempts<'_> {
             }
         };
         let (head, body) = response.into_parts();
-        if head.status == StatusCode::OK && matches!(self.reading, Reading::Streamed) {
-            return Ok(Body::Streamed(body));
+        match (self.reading, requests) {
+            (Reading::Streamed, _) if head.status == StatusCode::OK => return Ok(Body::Streamed(body)),
+            (Reading::Duplex, Some(requests)) if head.status == StatusCode::OK => {
+                return Ok(Body::Duplex(requests, body));
+            }
+            _ => {}
         }
         let limit = shared.settings.max_response_bytes;
         let content = match race(pin!(body.collect(limit)), give_up.as_mut()).await {
@@ -270,6 +308,23 @@ impl Attempts<'_> {
             StatusCode::OK => Ok(Body::Whole(content)),
             status => Err(ErrorKind::from_response(status, &content).into()),
         }
+    }
+
+    /// The request of one attempt; of a stream, also where its further messages go.
+    fn request(
+        &self,
+        endpoint: &Endpoint,
+        metadata: &Metadata,
+    ) -> (http::Request<RequestBody>, Option<UnboundedSender<Bytes>>) {
+        if let Reading::Whole | Reading::Streamed = self.reading {
+            let request = gateway::request(endpoint, self.rpc, self.message.clone(), metadata);
+            return (request.map(RequestBody::Full), None);
+        }
+        let (requests, body) = unbounded();
+        // Its receiver is alive: it is in the next line.
+        let _ = requests.unbounded_send(self.message.clone());
+        let head = gateway::stream_request_head(endpoint, self.rpc, metadata);
+        (head.map(|()| RequestBody::stream(body)), Some(requests))
     }
 
     fn metadata(&self, token: Option<HeaderValue>) -> Metadata {
@@ -296,74 +351,12 @@ impl From<ErrorKind> for Failure {
 }
 
 /// What `future` returns, `None` if `give_up` is ready first.
-async fn race<F: Future + Unpin>(future: F, give_up: impl Future<Output = ()> + Unpin) -> Option<F::Output> {
+pub(crate) async fn race<F: Future + Unpin>(
+    future: F,
+    give_up: impl Future<Output = ()> + Unpin,
+) -> Option<F::Output> {
     match select(future, give_up).await {
         Either::Left((output, _)) => Some(output),
         Either::Right(((), _)) => None,
-    }
-}
-
-/// Logs in, once for all calls that wait for it.
-async fn log_in(shared: &Arc<Shared>, deadline: Instant) -> Result<()> {
-    let Some(credentials) = &shared.settings.credentials else {
-        return Ok(());
-    };
-    let refusals_before = lock(&shared.refusals).count;
-    let mut give_up = pin!(shared.deadlines.reached(deadline));
-    let timeout = || Error::from(Timeout::new(TimeoutPhase::Queue));
-    let Some(_turn) = race(shared.login.lock(), give_up.as_mut()).await else {
-        return Err(timeout());
-    };
-    if !lock(&shared.session).needs_login() {
-        return Ok(());
-    }
-    // A wrong password is wrong for all that waited: a server takes long over each.
-    if let Some(refusal) = lock(&shared.refusals).since(refusals_before) {
-        return Err(Error::from(refusal).with_rpc(Authenticate::RPC.name, Authenticate::RPC.retry));
-    }
-    let options = CallOptions {
-        timeout: Some(deadline.saturating_duration_since(shared.runtime.now())),
-        anonymous: true,
-        ..CallOptions::default()
-    };
-    let request = Authenticate::new(credentials.name.clone(), credentials.password.clone());
-    // Boxed, because a login is itself a call.
-    let login = Box::pin(unary(shared, &request, &options)).await;
-    let mut session = lock(&shared.session);
-    match login {
-        Ok(response) => session.handle_login(&response.token).map_err(|_| {
-            let expected = Authenticate::RPC.name;
-            ProtocolError::Malformed { expected, offset: 0 }.into()
-        }),
-        Err(error) if error.etcd() == Some(EtcdError::AuthNotEnabled) => {
-            session.handle_auth_disabled();
-            Ok(())
-        }
-        Err(error) => {
-            let refusal = error.server().filter(|refusal| refusal.fault() == Fault::Caller);
-            lock(&shared.refusals).note(refusal);
-            Err(error)
-        }
-    }
-}
-
-/// Logins that servers refused.
-#[derive(Default)]
-pub(crate) struct Refusals {
-    count: u64,
-    last: Option<ServerError>,
-}
-
-impl Refusals {
-    fn note(&mut self, refusal: Option<&ServerError>) {
-        if let Some(refusal) = refusal {
-            self.count += 1;
-            self.last = Some(refusal.clone());
-        }
-    }
-
-    /// What was refused while somebody waited who knew of `count` refusals.
-    fn since(&self, count: u64) -> Option<ServerError> {
-        self.last.clone().filter(|_| self.count > count)
     }
 }

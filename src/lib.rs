@@ -49,8 +49,11 @@ mod call;
 mod client;
 mod conditional;
 mod deadlines;
+mod duplex;
 mod exchange;
 mod group;
+mod login;
+mod messages;
 mod pages;
 #[cfg(feature = "http")]
 mod runtime;

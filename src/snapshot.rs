@@ -10,17 +10,14 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use etcd_core::endpoint::Endpoint;
 use etcd_core::error::{Error, Result, SnapshotError, Timeout, TimeoutPhase};
-use etcd_core::frame::LineFramer;
-use etcd_core::gateway;
 use etcd_core::machine::{SnapshotProgress, SnapshotVerifier};
 use etcd_core::message::Snapshot;
 use etcd_core::runtime::BoxFuture;
-use etcd_core::transport::{BodyFrame, ResponseBody};
 use futures_core::Stream;
 use futures_io::AsyncWrite;
 
+use crate::messages::Messages;
 use crate::{Call, Client, exchange};
 
 /// A copy of a member's database, made when it is awaited, saved or written.
@@ -138,12 +135,10 @@ impl IntoFuture for SnapshotCall {
             } = self.call;
             let answer = exchange::streamed_body(&client.shared, &request, &options).await?;
             let idle_timeout = options.timeout.unwrap_or(client.shared.settings.timeout);
-            let framer = LineFramer::with_max_line(client.shared.settings.max_response_bytes);
             Ok(SnapshotStream {
-                endpoint: answer.endpoint,
+                messages: Messages::new(client.shared.clone(), answer.endpoint, answer.content),
                 silence: Silence::new(client, idle_timeout),
-                body: Some(answer.content),
-                framer,
+                ended: false,
                 verifier: SnapshotVerifier::new(),
                 progress: SnapshotProgress::default(),
                 on_progress: self.on_progress,
@@ -160,11 +155,10 @@ impl fmt::Debug for SnapshotCall {
 
 /// A snapshot as it arrives: a stream of its bytes, which ends well only if they are complete and unaltered.
 pub struct SnapshotStream {
-    endpoint: Endpoint,
+    messages: Messages<Snapshot>,
     silence: Silence,
-    /// `None` after the end.
-    body: Option<ResponseBody>,
-    framer: LineFramer,
+    /// Nothing follows, because of an error or because that was all.
+    ended: bool,
     verifier: SnapshotVerifier,
     progress: SnapshotProgress,
     on_progress: Option<Box<dyn FnMut(SnapshotProgress) + Send>>,
@@ -188,13 +182,6 @@ impl SnapshotStream {
         self.progress
     }
 
-    fn handle_line(&mut self, line: &[u8]) -> Result<Bytes> {
-        let message = gateway::stream_message::<Snapshot>(line)?;
-        let (blob, progress) = self.verifier.handle_message(message);
-        self.report(progress);
-        Ok(blob)
-    }
-
     fn handle_end(&mut self) -> Result<()> {
         let progress = std::mem::take(&mut self.verifier).handle_end()?;
         self.progress = progress;
@@ -208,45 +195,34 @@ impl SnapshotStream {
         }
     }
 
-    /// The next bytes, or the end, with the bare reason of an error.
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
-        loop {
-            while let Some(line) = self.framer.poll_line() {
-                let blob = self.handle_line(&line?)?;
-                if !blob.is_empty() {
-                    return Poll::Ready(Ok(Some(blob)));
-                }
-            }
-            let Some(body) = &mut self.body else {
-                return Poll::Ready(Ok(None));
-            };
-            match Pin::new(body).poll_next(cx) {
-                Poll::Ready(Some(frame)) => {
+        while !self.ended {
+            match self.messages.poll_next(cx) {
+                Poll::Ready(Some(message)) => {
                     self.silence.handle_progress();
-                    if let BodyFrame::Data(chunk) = frame? {
-                        self.framer.handle_chunk(chunk);
+                    let (blob, progress) = self.verifier.handle_message(message?);
+                    self.report(progress);
+                    if !blob.is_empty() {
+                        return Poll::Ready(Ok(Some(blob)));
                     }
                 }
                 Poll::Ready(None) => {
-                    self.body = None;
-                    self.framer.handle_end();
-                    // An error line may be all that is left; only without one is the end an end.
-                    while let Some(line) = self.framer.poll_line() {
-                        let blob = self.handle_line(&line?)?;
-                        if !blob.is_empty() {
-                            return Poll::Ready(Ok(Some(blob)));
-                        }
-                    }
-                    self.handle_end()?;
-                    return Poll::Ready(Ok(None));
+                    self.ended = true;
+                    self.handle_end().map_err(|error| self.describe(error))?;
                 }
                 Poll::Pending => {
                     ready!(self.silence.poll_over(cx));
                     let limit = self.silence.limit;
-                    return Poll::Ready(Err(Timeout::new(TimeoutPhase::Body).with_limit(limit).into()));
+                    let timeout = Timeout::new(TimeoutPhase::Body).with_limit(limit);
+                    return Poll::Ready(Err(self.describe(timeout.into())));
                 }
             }
         }
+        Poll::Ready(Ok(None))
+    }
+
+    fn describe(&self, error: Error) -> Error {
+        exchange::describe(&Snapshot::default(), self.messages.endpoint().clone())(error)
     }
 }
 
@@ -255,22 +231,18 @@ impl Stream for SnapshotStream {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let result = ready!(self.poll_bytes(cx));
-        Poll::Ready(match result {
-            Ok(bytes) => bytes.map(Ok),
-            Err(error) => {
-                self.body = None;
-                self.framer = LineFramer::new();
-                let describe = exchange::describe(&Snapshot::default(), self.endpoint.clone());
-                Some(Err(describe(error)))
-            }
-        })
+        if result.is_err() {
+            self.ended = true;
+            self.messages.close();
+        }
+        Poll::Ready(result.transpose())
     }
 }
 
 impl fmt::Debug for SnapshotStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SnapshotStream")
-            .field("endpoint", &self.endpoint)
+            .field("endpoint", self.messages.endpoint())
             .field("progress", &self.progress)
             .finish_non_exhaustive()
     }

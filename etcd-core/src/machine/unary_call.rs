@@ -26,7 +26,7 @@ use http::HeaderValue;
 use super::{Backoff, EndpointRing, Session, TokenGeneration};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, EtcdError, Outcome, Retry, RetryClass, Timeout, TimeoutPhase};
-use crate::rpc::Rpc;
+use crate::rpc::{Rpc, RpcKind};
 
 /// How often one call logs in again. Once for a token that went stale, once more for a change of password or
 /// roles in the same moment; a third refusal is an answer.
@@ -132,6 +132,16 @@ impl UnaryCall {
     #[must_use]
     pub fn deadline(&self) -> Instant {
         self.deadline
+    }
+
+    /// The token that the attempt under way carries, for what is said of it after the call: a stream goes on when
+    /// the call that opened it has succeeded.
+    #[must_use]
+    pub fn token_in_use(&self) -> Option<TokenGeneration> {
+        match &self.state {
+            State::Sent { token, .. } => Some(*token),
+            _ => None,
+        }
     }
 
     /// What to do next.
@@ -247,7 +257,9 @@ impl UnaryCall {
 
     fn attempt_deadline(&self, now: Instant, ring: &EndpointRing) -> Instant {
         let another = self.only.is_none() && ring.len() > 1;
-        if another && self.class != RetryClass::Write && !self.rpc.waits {
+        // A bidirectional stream answers its first message at once, however long the rest takes.
+        let answers_soon = !self.rpc.waits || self.rpc.kind == RpcKind::Bidirectional;
+        if another && self.class != RetryClass::Write && answers_soon {
             let attempt = now.checked_add(self.attempt_timeout).unwrap_or(self.deadline);
             return attempt.min(self.deadline);
         }

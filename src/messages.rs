@@ -1,0 +1,112 @@
+//! The messages of a stream, as they arrive.
+
+use std::future::poll_fn;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use etcd_core::endpoint::Endpoint;
+use etcd_core::error::{Error, Result};
+use etcd_core::frame::LineFramer;
+use etcd_core::gateway;
+use etcd_core::rpc::Request;
+use etcd_core::transport::{BodyFrame, ResponseBody};
+use futures_core::Stream;
+
+use crate::client::{Shared, lock};
+
+/// The messages that answer an `R`, decoded from the body they come in and compared with the cluster known so far.
+///
+/// Dropping it closes the connection.
+pub(crate) struct Messages<R: Request> {
+    shared: Arc<Shared>,
+    endpoint: Endpoint,
+    framer: LineFramer,
+    /// `None` after the end.
+    body: Option<ResponseBody>,
+    answers: PhantomData<fn() -> R>,
+}
+
+impl<R: Request> Messages<R> {
+    pub(crate) fn new(shared: Arc<Shared>, endpoint: Endpoint, body: ResponseBody) -> Self {
+        let framer = LineFramer::with_max_line(shared.settings.max_response_bytes);
+        Self {
+            shared,
+            endpoint,
+            framer,
+            body: Some(body),
+            answers: PhantomData,
+        }
+    }
+
+    /// Who sends them.
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// The next message; `None` at an end that the server gave no reason for, which need not be a good one: gateways
+    /// end a stream in the same way when its server goes down.
+    ///
+    /// Cancel safe. Nothing follows an error.
+    ///
+    /// # Errors
+    ///
+    /// What broke the connection, the error the server ended the stream with, a message that is none, or
+    /// [`ErrorKind::ClusterChanged`](crate::ErrorKind::ClusterChanged).
+    pub(crate) async fn next(&mut self) -> Option<Result<R::Response>> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// [`next`](Self::next), to be polled.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<R::Response>>> {
+        let result = ready!(self.poll_message(cx));
+        if result.is_err() {
+            self.close();
+        }
+        Poll::Ready(
+            result
+                .map_err(|error| {
+                    error
+                        .with_rpc(R::RPC.name, R::RPC.retry)
+                        .with_endpoint(&self.endpoint.to_string())
+                })
+                .transpose(),
+        )
+    }
+
+    /// Closes the connection: nothing follows.
+    pub(crate) fn close(&mut self) {
+        self.body = None;
+        self.framer = LineFramer::new();
+    }
+
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<R::Response>>> {
+        loop {
+            if let Some(line) = self.framer.poll_line() {
+                return Poll::Ready(self.decode(&line?).map(Some));
+            }
+            let Some(body) = &mut self.body else {
+                return Poll::Ready(Ok(None));
+            };
+            match ready!(Pin::new(body).poll_next(cx)) {
+                Some(frame) => {
+                    if let BodyFrame::Data(chunk) = frame? {
+                        self.framer.handle_chunk(chunk);
+                    }
+                }
+                None => {
+                    self.body = None;
+                    // The line that says why may end with the body.
+                    self.framer.handle_end();
+                }
+            }
+        }
+    }
+
+    fn decode(&self, line: &[u8]) -> Result<R::Response> {
+        let message = gateway::stream_message::<R>(line).map_err(Error::from)?;
+        lock(&self.shared.guard).handle_header(R::header(&message), None)?;
+        Ok(message)
+    }
+}
