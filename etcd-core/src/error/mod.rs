@@ -54,8 +54,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// level, with the call and the endpoint; what is below is [`source`](StdError::source).
 ///
 /// It never holds the request: no key, no value, no password, no token.
+#[derive(Clone)]
 pub struct Error(Box<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     endpoint: Option<Box<str>>,
@@ -64,7 +66,7 @@ struct Inner {
 }
 
 /// What happened.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The request or a setting cannot work; nothing was sent.

@@ -7,7 +7,9 @@ pub enum WatchError {
     /// The history it still needs is gone: some of its events can no longer be had from anywhere.
     ///
     /// Read the keys anew, and watch from the revision after the one of that read.
-    #[error("revision {position}, which comes next, has been compacted; history begins at {compact_revision}")]
+    #[error(
+        "revision {position}, which comes next, has been compacted; history begins at {compact_revision}"
+    )]
     Compacted {
         /// The first revision of which the watch has not told.
         position: i64,

@@ -181,6 +181,12 @@ impl BatchBuffer {
         resumes
     }
 
+    /// Whether there is nothing to take.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty() && !matches!(self.state, State::Lagging { .. })
+    }
+
     /// How many events it holds.
     #[must_use]
     pub fn events(&self) -> usize {

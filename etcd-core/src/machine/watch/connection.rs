@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use super::EventBatch;
 use super::stream::{OpenStream, ProgressAnswers, Purpose, Silence, question};
 use super::watched::{Phase, Watched};
-use crate::error::{ClusterChanged, Error, ErrorKind, Retry, Timeout, TimeoutPhase};
+use crate::error::{
+    ClusterChanged, Code, Error, ErrorKind, EtcdError, Retry, ServerError, Timeout, TimeoutPhase,
+};
 use crate::key::KeyRange;
 use crate::machine::Backoff;
 use crate::message::{Get, Watch, WatchCancel, WatchCreate};
@@ -118,15 +120,6 @@ pub enum ConnectionStatus {
         /// Since when.
         since: Instant,
     },
-}
-
-/// A watch taken out of its connection.
-#[derive(Clone, Debug)]
-pub(crate) struct TakenWatch {
-    pub(crate) id: WatchId,
-    pub(crate) create: WatchCreate,
-    pub(crate) seen: i64,
-    pub(crate) is_announced: bool,
 }
 
 /// Decides everything about the watches of one connection; see [the rules](super).
@@ -282,7 +275,8 @@ impl WatchConnection {
                 stream.handle_sent(now, first, Purpose::Question);
                 stream.handle_sent(now, last, Purpose::EndOfGreeting);
                 // Not numbered: what answers this one is worth nothing in any case.
-                self.outbox.push_back(crate::message::WatchProgress::default().into());
+                self.outbox
+                    .push_back(crate::message::WatchProgress::default().into());
                 self.outbox.push_back(question(last));
                 self.stream = StreamState::Open(stream);
             }
@@ -310,7 +304,10 @@ impl WatchConnection {
             self.ask_whether_reachable();
         }
         match retry {
-            Retry::Never => self.end_all(cause),
+            Retry::Never => {
+                self.close(None);
+                self.end_all(cause);
+            }
             _ => self.reopen(now, cause, entropy),
         }
         self.must_close = false;
@@ -333,8 +330,9 @@ impl WatchConnection {
             Reason::Permission => {
                 // The read has renewed the token, if that was the matter: open the stream with the new one.
                 if self.queue_checked(id) {
-                    let cause = Timeout::new(TimeoutPhase::Queue).into();
-                    self.reopen(now, cause, entropy);
+                    let denial = EtcdError::PermissionDenied.to_string();
+                    let cause = ServerError::new(Code::PermissionDenied, &denial);
+                    self.reopen(now, cause.into(), entropy);
                     self.retry_at_once(now);
                 }
             }
@@ -367,6 +365,7 @@ impl WatchConnection {
     }
 
     /// The next thing to tell a watch.
+    #[must_use = "what is not told is lost"]
     pub fn poll_output(&mut self) -> Option<(WatchId, WatchOutput)> {
         self.outputs.pop_front()
     }
@@ -621,9 +620,8 @@ impl WatchConnection {
     /// Ends all watches, each with the error.
     pub(super) fn end_all(&mut self, error: Error) {
         let ids: Vec<_> = self.watches.keys().copied().collect();
-        let error = error.into_shared();
         for id in ids {
-            self.end(id, error.to_error());
+            self.end(id, error.clone());
         }
     }
 
