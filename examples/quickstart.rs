@@ -6,17 +6,17 @@
 //! ```
 
 use std::env;
-use std::sync::Arc;
 
-use anyetcd::{Client, Compare, Get, Put, Runtime, TokioRuntime, Txn, prefix};
-use etcd_embedded::{Config, EMBEDDED_ENDPOINT, EmbeddedTransport, Server};
+use anyetcd::embedded::EMBEDDED_ENDPOINT;
+use anyetcd::{Client, Compare, Get, Put, Txn, prefix};
 
 #[tokio::main]
 async fn main() -> anyetcd::Result<()> {
     let client = match env::var("ETCD_ENDPOINTS") {
         // Finds the runtime it is called in. On async-std or smol this line would be the same.
         Ok(urls) => Client::connect(urls.split(',')).await?,
-        Err(_) => embedded()?,
+        // An etcd in memory, as one would use it in unit tests: no socket, nothing to install.
+        Err(_) => Client::embedded()?,
     };
     let endpoint = client.current_endpoint();
     let version = client.maintenance().status(&endpoint).await?.version;
@@ -70,15 +70,4 @@ async fn main() -> anyetcd::Result<()> {
     let deleted = client.delete(prefix("quickstart/")).await?.deleted;
     println!("{deleted} keys tidied up");
     Ok(())
-}
-
-/// A client of an etcd in memory, as one would use it in unit tests: no socket, nothing to install.
-fn embedded() -> anyetcd::Result<Client> {
-    let runtime = Arc::new(TokioRuntime::current().expect("called from main, which runs on Tokio"));
-    let server = Server::new(Config::new(), runtime.now(), runtime.entropy());
-    let transport = EmbeddedTransport::new(server, runtime.clone());
-    Client::builder()
-        .endpoint(EMBEDDED_ENDPOINT)
-        .transport(runtime, Arc::new(transport))
-        .build()
 }

@@ -61,6 +61,8 @@ pub const DEFAULT_MAX_RESPONSE_BYTES: usize = 256 * 1024 * 1024;
 #[must_use]
 pub struct ClientBuilder {
     endpoints: Vec<Endpoint>,
+    /// Used if no other is named.
+    default_endpoint: Option<Endpoint>,
     seams: Option<Seams>,
     #[cfg(feature = "http")]
     http: HttpConfig,
@@ -102,6 +104,7 @@ impl ClientBuilder {
     pub(crate) fn new() -> Self {
         Self {
             endpoints: Vec::new(),
+            default_endpoint: None,
             seams: None,
             #[cfg(feature = "http")]
             http: HttpConfig::new(),
@@ -170,6 +173,30 @@ impl ClientBuilder {
     pub fn transport(mut self, runtime: Arc<dyn Runtime>, transport: Arc<dyn Transport>) -> Self {
         self.seams = Some(Seams::Both(runtime, transport));
         self
+    }
+
+    /// Makes a client of an etcd in this process, on that one's runtime: no socket, no endpoint. Several clients may
+    /// share one.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> anyetcd::Result<()> {
+    /// use anyetcd::Client;
+    /// use anyetcd::embedded::{self, Config, Dialect};
+    ///
+    /// let server = embedded::start(Config::new().dialect(Dialect::G1_16))?;
+    /// let writer = Client::builder().embedded(&server).build()?;
+    /// let reader = Client::builder().embedded(&server).build()?;
+    /// writer.put("key", "value").await?;
+    /// assert_eq!(reader.get("key").await?.count, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "embedded")]
+    pub fn embedded(mut self, server: &etcd_embedded::EmbeddedTransport) -> Self {
+        let endpoint = etcd_embedded::EMBEDDED_ENDPOINT.parse();
+        self.default_endpoint = Some(endpoint.expect("the constant is an endpoint, and a doctest uses it"));
+        self.transport(server.runtime().clone(), Arc::new(server.clone()))
     }
 
     /// Sets how HTTP behaves: connections, their limits, times and sizes.
@@ -286,6 +313,9 @@ impl ClientBuilder {
                 (runtime, make(self.http))
             }
         };
+        if self.endpoints.is_empty() {
+            self.endpoints.extend(self.default_endpoint);
+        }
         let ring =
             EndpointRing::new(self.endpoints).ok_or(InvalidArgument::EmptyList { what: "endpoint" })?;
         Ok(Client {

@@ -20,8 +20,10 @@ use crate::{Client, ConditionalDelete, ConditionalPut, Pages, exchange};
 /// Besides what every call has ([`timeout`](Self::timeout), [`endpoint`](Self::endpoint)) it has the options of
 /// its request, as methods of the same names.
 ///
-/// ```no_run
-/// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> anyetcd::Result<()> {
+/// # let client = anyetcd::Client::embedded()?;
 /// use std::time::Duration;
 ///
 /// client.put("key", "value").prev_kv().timeout(Duration::from_secs(1)).await?;

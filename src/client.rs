@@ -69,6 +69,29 @@ impl Client {
         Self::builder().endpoints(endpoints).connect().await
     }
 
+    /// A client of a new, empty etcd in this process, over the runtime this is called in: for unit tests, and for
+    /// trying things out. Nothing is installed, no socket opened; the etcd goes with its last client.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> anyetcd::Result<()> {
+    /// let client = anyetcd::Client::embedded()?;
+    /// client.put("key", "value").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [`embedded::start`](crate::embedded::start) makes one with other settings, and one that several clients share.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument::NoRuntime`] if no runtime is found.
+    #[cfg(feature = "embedded")]
+    pub fn embedded() -> Result<Self> {
+        let server = crate::embedded::start(etcd_embedded::Config::new())?;
+        Self::builder().embedded(&server).build()
+    }
+
     /// Sets how the client is to be before making it.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::new()
@@ -76,9 +99,13 @@ impl Client {
 
     /// Writes a key.
     ///
-    /// ```no_run
-    /// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> anyetcd::Result<()> {
+    /// # let client = anyetcd::Client::embedded()?;
+    /// client.put("config/mode", "slow").await?;
     /// let before = client.put("config/mode", "fast").prev_kv().await?.prev_kv;
+    /// assert_eq!(before.unwrap().value, "slow");
     /// # Ok(())
     /// # }
     /// ```
@@ -88,13 +115,17 @@ impl Client {
 
     /// Reads one key or a range of them.
     ///
-    /// ```no_run
-    /// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> anyetcd::Result<()> {
+    /// # let client = anyetcd::Client::embedded()?;
     /// use anyetcd::prefix;
     ///
+    /// client.put("config/mode", "fast").await?;
     /// let mode = client.get("config/mode").await?;
-    /// println!("{:?}", mode.first().map(|kv| &kv.value));
+    /// assert_eq!(mode.first().unwrap().value, "fast");
     /// let count = client.get(prefix("config/")).count_only().await?.count;
+    /// assert_eq!(count, 1);
     /// let newer = client.get("a".."c").serializable().min_mod_revision(100).await?;
     /// # Ok(())
     /// # }

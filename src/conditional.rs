@@ -46,14 +46,17 @@ impl<T> ConditionalOutcome<T> {
 
 /// A put that happens only if the key is as expected; made when awaited.
 ///
-/// ```no_run
-/// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> anyetcd::Result<()> {
+/// # let client = anyetcd::Client::embedded()?;
 /// let outcome = client.put("leader", "me").if_absent().await?;
 /// if outcome.is_applied() {
 ///     println!("it is me");
 /// } else {
 ///     println!("somebody else: {:?}", outcome.current());
 /// }
+/// assert!(!client.put("leader", "me, too").if_absent().await?.is_applied());
 /// # Ok(())
 /// # }
 /// ```
@@ -95,11 +98,15 @@ impl IntoFuture for ConditionalPut {
 
 /// A deletion that happens only if the key is as expected; made when awaited.
 ///
-/// ```no_run
-/// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> anyetcd::Result<()> {
+/// # let client = anyetcd::Client::embedded()?;
+/// # client.put("job/7", "").await?;
 /// let seen = client.get("job/7").await?;
 /// if let Some(job) = seen.first() {
 ///     let mine = client.delete("job/7").if_mod_revision(job.mod_revision).await?.is_applied();
+///     assert!(mine, "nobody else was there");
 /// }
 /// # Ok(())
 /// # }

@@ -3,11 +3,16 @@
 //! One [`Client`], the same over Tokio, async-std and smol: it finds the runtime it is made in, or is given
 //! one. It speaks etcd's JSON gateway over HTTP/1.1, without `protoc`, code generation or C.
 //!
-//! ```no_run
+//! ```
 //! use anyetcd::{Client, Compare, Get, Put, Txn, prefix};
 //!
-//! # async fn example() -> anyetcd::Result<()> {
+//! # async fn a_real_one() -> anyetcd::Result<()> {
 //! let client = Client::connect(["http://127.0.0.1:2379"]).await?;
+//! # Ok(())
+//! # }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> anyetcd::Result<()> {
+//! # let client = Client::embedded()?;
 //!
 //! client.put("config/mode", "fast").await?;
 //! for kv in client.get(prefix("config/")).limit(100).await?.kvs {
@@ -21,10 +26,13 @@
 //!             .otherwise([Get::new("config/mode")]),
 //!     )
 //!     .await?;
-//! println!("{}", if swapped.succeeded { "now safe" } else { "somebody was faster" });
+//! assert!(swapped.succeeded, "somebody was faster");
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! `Client::embedded`, with the feature of that name, makes a client of an etcd within the process: for unit tests,
+//! and for a first look without a server.
 //!
 //! # Calls
 //!
@@ -50,6 +58,8 @@ mod client;
 mod conditional;
 mod deadlines;
 mod duplex;
+#[cfg(feature = "embedded")]
+pub mod embedded;
 mod exchange;
 mod group;
 mod login;
@@ -93,7 +103,12 @@ pub use etcd_smol::SmolRuntime;
 #[cfg(feature = "tokio")]
 pub use etcd_tokio::TokioRuntime;
 
-/// The README's program compiles.
+/// The README's programs compile, and those that need no server run.
 #[cfg(all(doctest, feature = "tokio"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// So do those about the embedded etcd.
+#[cfg(all(doctest, feature = "tokio", feature = "embedded"))]
+#[doc = include_str!("../docs/embedded.md")]
+struct EmbeddedGuide;

@@ -22,8 +22,11 @@ use crate::{Call, Client};
 /// long reading them takes. Pages grow and shrink with the values in them. Each page is a call of its own, with
 /// the deadline and the retries of one; the next is asked for when the stream is polled for it.
 ///
-/// ```no_run
-/// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> anyetcd::Result<()> {
+/// # let client = anyetcd::Client::embedded()?;
+/// # client.put("logs/1", "").await?;
 /// let mut pages = client.get(anyetcd::prefix("logs/")).pages()?;
 /// while let Some(page) = pages.try_next().await? {
 ///     println!("{} of {:?} keys at revision {}", page.kvs.len(), pages.total(), pages.revision());

@@ -4,7 +4,8 @@
 //! the JSON gateway, in the dialect of one's choice; a transport that needs no socket. It behaves like an etcd of one
 //! member, down to messages, codes and quirks, and runs on the clock of whoever drives it.
 //!
-//! *Does not*: raft, disks, threads, sockets, clocks, chance. Time and a seed come in as arguments.
+//! *Does not*: raft, disks, threads, sockets, clocks, chance. Time and a seed come in as arguments. Only the feature
+//! `listen` brings threads and sockets, around all this.
 //!
 //! It is made for tests and for trying things out, not for keeping data.
 //!
@@ -14,6 +15,7 @@
 //! | [`Server`] | calls as messages: [`Request`] in, [`Output`] out |
 //! | [`Gateway`] | HTTP: requests in, heads and bodies out |
 //! | [`EmbeddedTransport`] | a client's transport, on the runtime's clock |
+//! | `listen::HttpServer` (feature `listen`) | sockets: HTTP/1.1 for clients of any language |
 // Messages of etcd-core are `#[non_exhaustive]`: from here they can only be filled in after `default()`.
 #![allow(clippy::field_reassign_with_default)]
 
@@ -23,9 +25,12 @@ mod config;
 mod dialect;
 mod gateway;
 pub mod lease;
+#[cfg(feature = "listen")]
+pub mod listen;
 mod protobuf;
 mod random;
 mod server;
+pub mod sim;
 mod snapshot;
 mod span;
 mod state;

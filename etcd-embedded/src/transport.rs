@@ -22,7 +22,7 @@ use etcd_core::transport::{
 use http::{Request, Response};
 
 use crate::{Gateway, Server};
-use body::Incoming;
+pub(crate) use body::Incoming;
 use shared::Shared;
 use tasks::{Deadlines, Upload};
 
@@ -52,11 +52,29 @@ impl EmbeddedTransport {
         Self { shared, runtime }
     }
 
+    /// The runtime whose clock the server runs on.
+    #[must_use]
+    pub fn runtime(&self) -> &Arc<dyn Runtime> {
+        &self.runtime
+    }
+
     /// Looks at the server, for instance for watches that a client left behind.
     ///
     /// Nothing else of the transport may be used within `look`: it would wait for itself.
     pub fn inspect<T>(&self, look: impl FnOnce(&Server) -> T) -> T {
         self.shared.with(|gateway| look(gateway.server()))
+    }
+
+    /// Begins an exchange whose body is fed by hand.
+    #[cfg(feature = "listen")]
+    pub(crate) fn begin(&self, head: &Request<()>) -> Incoming {
+        Incoming::begin(&self.shared, &self.runtime, head)
+    }
+
+    /// Ends every exchange as a server does that was asked to end.
+    #[cfg(feature = "listen")]
+    pub(crate) fn shut_down(&self) {
+        self.shared.shut_down(self.runtime.now());
     }
 }
 

@@ -14,8 +14,10 @@ use crate::Call;
 group! {
     /// Users, roles, and permissions. Made by [`Client::auth`](crate::Client::auth).
     ///
-    /// ```no_run
-    /// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> anyetcd::Result<()> {
+    /// # let client = anyetcd::Client::embedded()?;
     /// use anyetcd::{message::Permission, prefix};
     ///
     /// let auth = client.auth();

@@ -9,11 +9,15 @@ use crate::Call;
 group! {
     /// Elections, as the server offers them. Made by [`Client::elections`](crate::Client::elections).
     ///
-    /// ```no_run
-    /// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> anyetcd::Result<()> {
+    /// # let client = anyetcd::Client::embedded()?;
     /// let lease = client.leases().grant(60).await?;
     /// let won = client.elections().campaign("boss", lease.id, "10.0.0.1").await?;
     /// client.elections().proclaim(won.leader.clone(), "10.0.0.2").await?;
+    /// let leader = client.elections().leader("boss").await?.kv.unwrap();
+    /// assert_eq!(leader.value, "10.0.0.2");
     /// client.elections().resign(won.leader).await?;
     /// # Ok(())
     /// # }

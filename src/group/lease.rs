@@ -17,12 +17,15 @@ use crate::{Call, exchange};
 group! {
     /// Leases: what lets keys disappear by themselves. Made by [`Client::leases`](crate::Client::leases).
     ///
-    /// ```no_run
-    /// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> anyetcd::Result<()> {
+    /// # let client = anyetcd::Client::embedded()?;
     /// let lease = client.leases().grant(60).await?;
     /// client.put("service/a", "10.0.0.1").lease(lease.id).await?;
     /// client.leases().keep_alive_once(lease.id).await?;
-    /// client.leases().revoke(lease.id).await?; // and the key is gone
+    /// client.leases().revoke(lease.id).await?;
+    /// assert_eq!(client.get("service/a").await?.count, 0);
     /// # Ok(())
     /// # }
     /// ```

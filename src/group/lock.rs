@@ -12,8 +12,10 @@ group! {
     /// The server waits and orders the waiters; the client has to keep the lease alive, and is not told when it
     /// loses the lock.
     ///
-    /// ```no_run
-    /// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> anyetcd::Result<()> {
+    /// # let client = anyetcd::Client::embedded()?;
     /// let lease = client.leases().grant(60).await?;
     /// let held = client.locks().lock("jobs/nightly", lease.id).await?;
     /// client.locks().unlock(held.key).await?;

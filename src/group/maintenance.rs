@@ -14,8 +14,10 @@ group! {
     ///
     /// What concerns one member takes its endpoint: one of the client's, or any other.
     ///
-    /// ```no_run
-    /// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> anyetcd::Result<()> {
+    /// # let client = anyetcd::Client::embedded()?;
     /// for endpoint in client.endpoints() {
     ///     let status = client.maintenance().status(&endpoint).await?;
     ///     println!("{endpoint} runs etcd {} with {} bytes", status.version, status.db_size);

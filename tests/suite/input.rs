@@ -169,6 +169,42 @@ pub(crate) async fn a_transaction_keeps_to_its_limits(_world: World) {
     );
 }
 
+pub(crate) async fn a_transaction_does_not_keep_what_it_has_deleted(_world: World) {
+    let untouched = Untouched::new();
+    let client = &untouched.client;
+    let delete = || Delete::new("b"..);
+    let put = || Put::new("c", "").ignore_value();
+    let apart = Txn::new()
+        .then([Txn::new().otherwise([delete()])])
+        .then([Txn::new().then([Put::new("b", "v").ignore_lease()])]);
+    untouched.assert_refused(
+        &Invalid::KeepsDeleted,
+        [
+            client.txn(Txn::new().then([delete()]).then([put()])),
+            client.txn(Txn::new().otherwise([delete()]).otherwise([put()])),
+            client.txn(apart),
+        ],
+    );
+}
+
+pub(crate) async fn what_a_transaction_keeps_before_or_beside_a_deletion_is_fine_with_servers(world: World) {
+    // Of its own, since what is deleted has no upper bound.
+    let server = world.own_server();
+    let client = World::builder().endpoint(server.client_url()).build().unwrap();
+    let delete = || Delete::new("k"..);
+    let keep = || Put::new("k", "").ignore_value();
+    for txn in [
+        Txn::new().then([keep()]).then([delete()]),
+        Txn::when([Compare::version("k").eq(0)]).then([delete()]).otherwise([keep()]),
+        Txn::new().then([delete()]).then([Put::new("l", "v")]),
+        Txn::new().then([Delete::new("l"..)]).then([keep()]),
+    ] {
+        client.put("k", "v").await.unwrap();
+        client.txn(txn).await.unwrap();
+    }
+    assert_eq!(client.get("k").await.unwrap().kvs[0].value, "v");
+}
+
 pub(crate) async fn a_compaction_names_a_revision(_world: World) {
     let untouched = Untouched::new();
     for given in [0, -1] {

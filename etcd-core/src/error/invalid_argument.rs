@@ -4,7 +4,8 @@ use std::convert::Infallible;
 
 /// A request, or a setting, that cannot work. Nothing was sent.
 ///
-/// Only what no etcd server accepts, or what every one of them silently takes for something else, is refused here.
+/// Only what no etcd server accepts, what every one of them silently takes for something else, or what ends them is
+/// refused here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidArgument {
@@ -51,6 +52,10 @@ pub enum InvalidArgument {
     /// An operation of a transaction that says nothing; servers answer it as if a key did not exist.
     #[error("an operation of the transaction is empty")]
     EmptyOperation,
+    /// A put that keeps the value or lease of a key in a transaction that deletes that key before, by a range without
+    /// an upper bound. Servers miss that the two overlap, and die of it; any other overlap they refuse.
+    #[error("a put of the transaction keeps what an operation before it deletes")]
+    KeepsDeleted,
     /// A part of the request that has to be there.
     #[error("a {what} must be given")]
     Missing {

@@ -9,9 +9,11 @@
 
 mod request;
 mod table;
+mod txn;
 
-pub use request::{Limits, MAX_TXN_DEPTH, Request};
+pub use request::{Limits, Request};
 pub use table::{RPCS, rows};
+pub use txn::MAX_TXN_DEPTH;
 
 pub use crate::error::RetryClass;
 

@@ -1,6 +1,6 @@
 //! What ties a request to its RPC, and what is refused before anything is sent.
 
-use super::{Rpc, rows};
+use super::{Rpc, rows, txn};
 use crate::codec::Message;
 use crate::error::{InvalidArgument, RetryClass};
 use crate::message::*;
@@ -252,11 +252,11 @@ impl Request for Txn {
     const RPC: &'static Rpc = &rows::TXN;
 
     fn validate(&self, limits: &Limits) -> Result<(), InvalidArgument> {
-        validate_txn(self, limits, 0, MAX_TXN_DEPTH)
+        txn::validate(self, limits)
     }
 
     fn retry_class(&self) -> RetryClass {
-        if all_reads(self, |_| true) {
+        if txn::all_reads(self, |_| true) {
             RetryClass::Read
         } else {
             RetryClass::Write
@@ -266,7 +266,7 @@ impl Request for Txn {
     fn is_linearizable(&self) -> bool {
         // As the server judges: one that only reads, and only serializably, is served from the member's store
         // (`IsTxnSerializable` in `server/etcdserver/txn/txn.go`).
-        !all_reads(self, |get| get.serializable)
+        !txn::all_reads(self, |get| get.serializable)
     }
 
     fn needs_leader(&self) -> bool {
@@ -307,54 +307,7 @@ impl Request for Alarm {
     }
 }
 
-/// How deep transactions may lie within transactions.
-///
-/// Servers set no limit of their own; JSON parsers do (Go's at 10,000 levels, serde_json's at 128, of which a
-/// level of a response takes four).
-pub const MAX_TXN_DEPTH: usize = 24;
-
-/// Counts as the server does (`checkTxnRequest` in `server/etcdserver/api/v3rpc/key.go`): the longest of the
-/// three lists, on top of those around it.
-fn validate_txn(txn: &Txn, limits: &Limits, around: usize, depth: usize) -> Result<(), InvalidArgument> {
-    if depth == 0 {
-        return Err(InvalidArgument::NestedTooDeep { limit: MAX_TXN_DEPTH });
-    }
-    let longest = txn.compare.len().max(txn.success.len()).max(txn.failure.len());
-    let given = around + longest;
-    if given > limits.max_txn_ops {
-        return Err(InvalidArgument::TooManyOps {
-            given,
-            limit: limits.max_txn_ops,
-        });
-    }
-    for compare in &txn.compare {
-        key_given(&compare.key)?;
-    }
-    for operation in txn.success.iter().chain(&txn.failure) {
-        match operation {
-            TxnOp::Get(get) => get.validate(limits)?,
-            TxnOp::Put(put) => put.validate(limits)?,
-            TxnOp::Delete(delete) => delete.validate(limits)?,
-            TxnOp::Txn(inner) => validate_txn(inner, limits, given, depth - 1)?,
-            TxnOp::Unknown => return Err(InvalidArgument::EmptyOperation),
-        }
-    }
-    Ok(())
-}
-
-/// Whether every operation, at every level, is a read that is `like` that.
-fn all_reads(txn: &Txn, like: fn(&Get) -> bool) -> bool {
-    txn.success
-        .iter()
-        .chain(&txn.failure)
-        .all(|operation| match operation {
-            TxnOp::Get(get) => like(get),
-            TxnOp::Txn(inner) => all_reads(inner, like),
-            _ => false,
-        })
-}
-
-fn key_given(key: &[u8]) -> Result<(), InvalidArgument> {
+pub(super) fn key_given(key: &[u8]) -> Result<(), InvalidArgument> {
     if key.is_empty() {
         Err(InvalidArgument::EmptyKey)
     } else {

@@ -6,7 +6,8 @@
 //!    [`ExchangeId`].
 //! 2. Feed its body with [`Gateway::handle_body`], cut anywhere, and its end with [`Gateway::handle_end`].
 //! 3. Report a client that went away with [`Gateway::handle_disconnect`].
-//! 4. After each `handle_*`, take what [`Gateway::poll_output`] has: a head, then data, then the end. Arrange for
+//! 4. Let it say good-bye with [`Gateway::handle_shutdown`], as a server does that is asked to end.
+//! 5. After each `handle_*`, take what [`Gateway::poll_output`] has: a head, then data, then the end. Arrange for
 //!    [`Gateway::handle_timeout`] at the instant that [`Gateway::poll_timeout`] names.
 //!
 //! A head is not there before there is something to say: a lock that waits, or a watch whose client has not asked
@@ -95,6 +96,7 @@ pub struct Gateway {
     exchanges: BTreeMap<ExchangeId, Exchange>,
     calls: BTreeMap<CallId, ExchangeId>,
     next_exchange: u64,
+    is_shut_down: bool,
     outputs: VecDeque<GatewayOutput>,
 }
 
@@ -125,6 +127,7 @@ impl Gateway {
             exchanges: BTreeMap::new(),
             calls: BTreeMap::new(),
             next_exchange: 1,
+            is_shut_down: false,
             outputs: VecDeque::new(),
         }
     }
@@ -133,6 +136,19 @@ impl Gateway {
     #[must_use]
     pub fn server(&self) -> &Server {
         &self.server
+    }
+
+    /// The server behind it, to act on; what it says is passed on with the next thing that is handled.
+    pub(crate) fn server_mut(&mut self) -> &mut Server {
+        &mut self.server
+    }
+
+    /// Begins anew, as a member does that crashed.
+    pub(crate) fn restart(&mut self, now: Instant) {
+        self.exchanges.clear();
+        self.calls.clear();
+        self.outputs.clear();
+        self.server.restart(now);
     }
 
     /// The number of exchanges in progress.
@@ -145,6 +161,11 @@ impl Gateway {
     pub fn handle_request<B>(&mut self, now: Instant, request: &HttpRequest<B>) -> ExchangeId {
         let id = ExchangeId(self.next_exchange);
         self.next_exchange += 1;
+        if self.is_shut_down {
+            let reply = Reply::error(self.dialect(), &shut_down(self.dialect()));
+            self.reply(id, reply);
+            return id;
+        }
         match route::route(self.dialect(), &self.server, request) {
             Route::Reply(reply) => self.reply(id, reply),
             Route::Call(rpc, options) => {
@@ -212,6 +233,16 @@ impl Gateway {
         self.pump();
     }
 
+    /// Ends every exchange as a server does that was asked to end (SIGTERM): streams with an error as their last line,
+    /// calls that wait with an error. Whatever comes later gets the same answer.
+    pub fn handle_shutdown(&mut self, now: Instant) {
+        self.is_shut_down = true;
+        for id in self.exchanges.keys().copied().collect::<Vec<_>>() {
+            self.shut_down(now, id);
+        }
+        self.pump();
+    }
+
     /// Does what has become due.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.server.handle_timeout(now);
@@ -247,6 +278,29 @@ impl Gateway {
             self.end_stream(id, Err(status));
         } else {
             self.reply(id, Reply::error(self.dialect(), &status));
+        }
+    }
+
+    /// Ends an exchange because the server ends.
+    fn shut_down(&mut self, now: Instant, id: ExchangeId) {
+        let dialect = self.dialect();
+        let Some(exchange) = self.exchanges.get(&id) else {
+            return;
+        };
+        let is_unary = match exchange.rpc.kind {
+            RpcKind::Unary => true,
+            // Gateways 1.x wait for a head from behind them before they begin a stream of answers.
+            RpcKind::ServerStream => dialect != Dialect::G2 && !exchange.has_head,
+            _ => false,
+        };
+        if let Some(call) = exchange.call() {
+            self.server.handle_disconnect(now, call);
+        }
+        let status = shut_down(dialect);
+        if is_unary {
+            self.reply(id, Reply::error(dialect, &status));
+        } else {
+            self.end_stream(id, Err(status));
         }
     }
 
@@ -398,4 +452,13 @@ impl Exchange {
             Phase::Answering(call) | Phase::Streaming(call) | Phase::Deaf(call) => Some(call),
         }
     }
+}
+
+/// What the connection behind the gateway says when the server ends (grpc-go's words; seen on servers of each dialect).
+fn shut_down(dialect: Dialect) -> Status {
+    let message = match dialect {
+        Dialect::G1_6 => "transport is closing",
+        Dialect::G1_16 | Dialect::G2 => "error reading from server: EOF",
+    };
+    Status::new(Code::Unavailable, message)
 }

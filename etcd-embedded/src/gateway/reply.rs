@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use etcd_core::error::Code;
 use http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LENGTH,
+    CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE,
 };
 use http::{Response as HttpResponse, StatusCode};
 
@@ -64,6 +65,13 @@ impl Reply {
             Dialect::G2 => Self::error(dialect, &Status::new(Code::Unimplemented, "Method Not Allowed")),
             _ => Self::text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n"),
         }
+    }
+
+    /// What a browser asks before it lets a script ask.
+    pub(super) fn preflight() -> Self {
+        let mut reply = Self::text(StatusCode::OK, "");
+        reply.head.headers_mut().remove(CONTENT_TYPE);
+        reply
     }
 
     pub(super) fn text(status: StatusCode, body: impl Into<Bytes>) -> Self {
@@ -144,8 +152,18 @@ fn head(status: StatusCode, content_type: HeaderValue) -> HttpResponse<()> {
     let mut head = HttpResponse::new(());
     *head.status_mut() = status;
     let headers = head.headers_mut();
+    // For scripts in a browser (`addCORSHeader` in `server/embed/serve.go`).
+    for (name, value) in [
+        (
+            ACCESS_CONTROL_ALLOW_HEADERS,
+            "accept, content-type, authorization",
+        ),
+        (ACCESS_CONTROL_ALLOW_METHODS, "POST, GET, OPTIONS, PUT, DELETE"),
+        (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
     headers.insert(CONTENT_TYPE, content_type);
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     head
 }
 

@@ -17,6 +17,9 @@ pub(super) enum Route {
 }
 
 pub(super) fn route<B>(dialect: Dialect, server: &Server, request: &Request<B>) -> Route {
+    if request.method() == Method::OPTIONS {
+        return Route::Reply(Reply::preflight());
+    }
     let path = decode_percent(request.uri().path());
     let path = match path.strip_prefix("/v3beta/") {
         Some(rest) => format!("/v3/{rest}"),

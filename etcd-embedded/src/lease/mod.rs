@@ -123,6 +123,15 @@ impl Leases {
         Ok(lease.ttl)
     }
 
+    /// Starts the time of every lease anew, as a member does that becomes the leader: it does not know what was left.
+    pub(crate) fn promote(&mut self, now: Instant) {
+        self.deadlines.clear();
+        for (id, lease) in &mut self.leases {
+            lease.deadline = deadline(now, lease.ttl);
+            self.deadlines.insert((lease.deadline, *id));
+        }
+    }
+
     /// Ends a lease; returns the keys that have to go with it, in order.
     ///
     /// # Errors

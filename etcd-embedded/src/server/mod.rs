@@ -251,6 +251,37 @@ impl Server {
             .min()
     }
 
+    /// Begins anew, as a member does that crashed: what the cluster agreed on is still there, while calls, watches and
+    /// tokens are gone. Leases begin their time anew (`Promote` in `server/lease/lessor.go`).
+    pub(crate) fn restart(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        let revision = self.state.store.revision();
+        self.tokens = Tokens::default();
+        self.watches = Watches::new(watch_options(&self.config), revision);
+        self.calls.clear();
+        self.deadlines.clear();
+        self.waiting.clear();
+        self.settled = revision;
+        self.outputs.clear();
+        self.state.leases.promote(self.now);
+    }
+
+    /// Compacts at the current revision, in nobody's name.
+    pub(crate) fn compact_now(&mut self, now: Instant) {
+        self.advance(now);
+        let keep_deletions = self.config.dialect.compaction_keeps_its_deletions();
+        let revision = self.state.store.revision();
+        if self.state.store.compact(revision, keep_deletions).is_ok() {
+            self.applied += 1;
+        }
+        self.settle();
+    }
+
+    /// Ends all tokens, as if their time had come.
+    pub(crate) fn expire_tokens(&mut self) {
+        self.tokens.clear();
+    }
+
     /// What is to be sent next.
     #[must_use = "an output that is not sent is lost"]
     pub fn poll_output(&mut self) -> Option<Output> {

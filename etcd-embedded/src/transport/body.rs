@@ -13,7 +13,7 @@ use super::shared::Shared;
 use crate::{ExchangeId, GatewayEvent};
 
 /// The response to one exchange: first its head, then the stream of its body. Dropping it abandons the exchange.
-pub(super) struct Incoming {
+pub(crate) struct Incoming {
     shared: Arc<Shared>,
     runtime: Arc<dyn Runtime>,
     id: ExchangeId,
@@ -33,15 +33,15 @@ impl Incoming {
         self.id
     }
 
-    pub(super) fn feed(&self, data: &[u8]) {
+    pub(crate) fn feed(&self, data: &[u8]) {
         self.shared.feed(self.runtime.now(), self.id, data);
     }
 
-    pub(super) fn feed_end(&self) {
+    pub(crate) fn feed_end(&self) {
         self.shared.feed_end(self.runtime.now(), self.id);
     }
 
-    pub(super) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Response<()>> {
+    pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Response<()>> {
         loop {
             match ready!(self.shared.poll_event(cx, self.id)) {
                 Some(GatewayEvent::Head(head)) => return Poll::Ready(head),

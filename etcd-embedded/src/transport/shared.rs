@@ -69,6 +69,12 @@ impl Shared {
         }
     }
 
+    /// Ends every exchange with what a server says that was asked to end.
+    #[cfg(feature = "listen")]
+    pub(super) fn shut_down(&self, now: Instant) {
+        self.act(|state| state.gateway.handle_shutdown(now));
+    }
+
     /// The next thing said to an exchange.
     pub(super) fn poll_event(&self, cx: &mut Context<'_>, id: ExchangeId) -> Poll<Option<GatewayEvent>> {
         let mut state = self.lock();

@@ -9,6 +9,13 @@
 //! ```
 //!
 //! `cargo xtask etcd` fills it. The environment variable `ETCD_BINARIES` names another folder of the same layout.
+//!
+//! A client of another language lies beside it, for tests of what such clients need: Python's etcd3gw and all that it
+//! imports, a folder for `PYTHONPATH`.
+//!
+//! ```text
+//! target/etcd3gw/2.7.0/{etcd3gw,requests,…}
+//! ```
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -21,9 +28,30 @@ pub fn folder() -> PathBuf {
     if let Some(folder) = env::var_os("ETCD_BINARIES") {
         return folder.into();
     }
-    // Relative to the workspace, as cargo was told it there: a test's own working directory is its package's.
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-    workspace().join(target).join("etcd")
+    target().join("etcd")
+}
+
+/// The version of etcd3gw that tests run.
+pub const ETCD3GW_VERSION: &str = "2.7.0";
+
+/// Where etcd3gw is, or is to be.
+pub fn etcd3gw_folder() -> PathBuf {
+    target().join("etcd3gw").join(ETCD3GW_VERSION)
+}
+
+/// Where etcd3gw is.
+///
+/// # Panics
+///
+/// If it is not there, with the command that fetches it.
+pub fn etcd3gw() -> PathBuf {
+    let folder = etcd3gw_folder();
+    assert!(
+        folder.join("etcd3gw").is_dir(),
+        "no etcd3gw at {}; `cargo xtask etcd` fetches it",
+        folder.display()
+    );
+    folder
 }
 
 /// The server of `dialect`.
@@ -67,6 +95,13 @@ fn find(dialect: Dialect, program: &str) -> PathBuf {
         path.display()
     );
     path
+}
+
+/// The target directory.
+fn target() -> PathBuf {
+    // Relative to the workspace, as cargo was told it there: a test's own working directory is its package's.
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+    workspace().join(target)
 }
 
 /// The folder that holds the workspace's `Cargo.toml`.
