@@ -18,6 +18,7 @@ use http::HeaderValue;
 use crate::Client;
 use crate::client::Shared;
 use crate::deadlines::Deadlines;
+use crate::watch::Connections;
 
 /// A call must be over after this time: 10 s.
 ///
@@ -329,6 +330,7 @@ impl ClientBuilder {
                 guard: Mutex::new(ClusterGuard::new()),
                 login: futures_util::lock::Mutex::new(()),
                 refusals: Mutex::default(),
+                watches: Connections::default(),
             }),
         })
     }

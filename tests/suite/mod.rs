@@ -250,6 +250,24 @@ behaviours! {
         checksums_and_downgrades_are_asked_for_where_they_are_offered,
         only_the_leader_hands_the_leadership_on,
     }
+    watch {
+        a_watch_tells_what_is_written_after_it_was_asked_for,
+        all_that_a_transaction_changed_is_in_one_batch,
+        history_is_told_from_the_revision_asked_for,
+        a_watch_waits_for_a_revision_to_come,
+        filters_leave_out_what_they_name,
+        the_pair_before_comes_along_if_asked_for,
+        messages_that_come_in_pieces_are_whole_batches,
+        a_watch_gains_and_loses_ranges_while_it_runs,
+        a_handle_ends_its_watch,
+        a_callback_is_called_with_each_batch,
+        a_token_is_where_another_watch_goes_on,
+        a_token_of_another_cluster_or_from_the_future_is_refused,
+        progress_is_the_revision_up_to_which_all_was_received,
+        a_server_tells_of_progress_by_itself_where_it_was_asked_to,
+        what_cannot_be_watched_is_said_at_once,
+        watches_of_a_client_do_not_disturb_each_other,
+    }
     snapshot {
         a_saved_snapshot_is_private_complete_and_what_etcdctl_takes,
         a_server_that_falls_silent_midway_is_left_after_the_timeout,

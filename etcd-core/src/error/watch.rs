@@ -24,6 +24,10 @@ pub enum WatchError {
         /// The first revision of which the watch has not told.
         position: i64,
     },
+    /// Whether everything was seen cannot be known: the server answers when it is asked, but before it has sent what it
+    /// speaks of (etcd before 3.4.25 and 3.5.8, its issue 15220), or cannot be asked.
+    #[error("this server cannot say how far the watch has got")]
+    ProgressUnknown,
     /// It was cancelled by its own handle.
     #[error("the watch was cancelled")]
     Canceled,

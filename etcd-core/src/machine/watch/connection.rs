@@ -72,6 +72,8 @@ pub enum WatchStep {
         elsewhere: bool,
         /// Whether the token of the last stream was refused.
         stale_token: bool,
+        /// Whether more is to be sent on it.
+        mode: WatchMode,
     },
     /// Send this on the stream.
     Send(Watch),
@@ -100,6 +102,8 @@ pub enum WatchOutput {
     Position(i64),
     /// The watch has ended; nothing follows.
     Ended(Error),
+    /// The watch that was [cancelled](WatchConnection::handle_cancel) is gone from the server.
+    Left,
 }
 
 /// How the connection is.
@@ -140,7 +144,7 @@ pub struct WatchConnection {
     /// Which watches live on the present stream, by the ids of their creations.
     pub(super) wires: BTreeMap<i64, WatchId>,
     /// The creations of this stream that were cancelled, until the server says so.
-    pub(super) leaving: BTreeSet<i64>,
+    pub(super) leaving: BTreeMap<i64, Option<WatchId>>,
     /// Ids the server used for what it was never asked for.
     pub(super) strangers: BTreeSet<i64>,
     pub(super) queued: VecDeque<WatchId>,
@@ -193,7 +197,7 @@ impl WatchConnection {
             stream: StreamState::Closed { retry_at: None },
             next_wire: 1,
             wires: BTreeMap::new(),
-            leaving: BTreeSet::new(),
+            leaving: BTreeMap::new(),
             strangers: BTreeSet::new(),
             queued: VecDeque::new(),
             outbox: VecDeque::new(),
@@ -226,11 +230,10 @@ impl WatchConnection {
         id
     }
 
-    /// Ends a watch, which is not heard of again. One that has ended is passed over.
+    /// Ends a watch, of which nothing is told any more but that it has [left](WatchOutput::Left) the server.
     pub fn handle_cancel(&mut self, id: WatchId) {
-        if let Some(watched) = self.watches.remove(&id) {
-            self.leave_server(watched.wire());
-        }
+        let wire = self.watches.remove(&id).and_then(|watched| watched.wire());
+        self.leave_server(wire, Some(id));
     }
 
     /// Takes note that the batch which began at `from` could not be kept: the watch goes on from there after
@@ -242,7 +245,7 @@ impl WatchConnection {
         let wire = watched.wire();
         watched.leave(Phase::Paused);
         watched.go_back(from);
-        self.leave_server(wire);
+        self.leave_server(wire, None);
     }
 
     /// Takes note that there is room for events again.
@@ -313,6 +316,12 @@ impl WatchConnection {
         self.must_close = false;
         self.elsewhere |= retry == Retry::Elsewhere && !was_opening;
         self.stale_token |= retry == Retry::AfterLogin;
+    }
+
+    /// Takes note that nobody drives the connection any more: every watch ends with `error`.
+    pub fn handle_abandoned(&mut self, error: &Error) {
+        self.close(None);
+        self.end_all(error.clone());
     }
 
     /// Takes the answer to a read: the revision in its header.
@@ -457,6 +466,7 @@ impl WatchConnection {
             first,
             elsewhere: std::mem::take(&mut self.elsewhere),
             stale_token: std::mem::take(&mut self.stale_token),
+            mode: self.mode,
         }
     }
 
@@ -612,7 +622,7 @@ impl WatchConnection {
     /// Ends a watch with an error.
     pub(super) fn end(&mut self, id: WatchId, error: Error) {
         if let Some(watched) = self.watches.remove(&id) {
-            self.leave_server(watched.wire());
+            self.leave_server(watched.wire(), None);
             self.outputs.push_back((id, WatchOutput::Ended(error)));
         }
     }
@@ -625,18 +635,27 @@ impl WatchConnection {
         }
     }
 
-    /// Ends a creation on the server.
-    fn leave_server(&mut self, wire: Option<i64>) {
-        let Some(wire) = wire else { return };
-        self.wires.remove(&wire);
-        match (self.mode, &self.stream) {
-            (WatchMode::Duplex, StreamState::Open(_)) => {
-                self.leaving.insert(wire);
+    /// Ends a creation on the server, of a watch that is to hear of it if it is named.
+    fn leave_server(&mut self, wire: Option<i64>, watch: Option<WatchId>) {
+        if let (Some(wire), StreamState::Open(_) | StreamState::Opening) = (wire, &self.stream) {
+            self.wires.remove(&wire);
+            if self.mode == WatchMode::Duplex {
+                self.leaving.insert(wire, watch);
                 self.outbox.push_back(WatchCancel::new(wire).into());
+                return;
             }
-            (WatchMode::Single, StreamState::Open(_) | StreamState::Opening) => self.close(None),
-            _ => {}
+            self.close(None);
         }
+        self.outputs.extend(watch.map(|watch| (watch, WatchOutput::Left)));
+    }
+
+    /// Takes note that a creation is gone; `false` if it was not meant to be.
+    pub(super) fn handle_left(&mut self, wire: i64) -> bool {
+        let Some(watch) = self.leaving.remove(&wire) else {
+            return false;
+        };
+        self.outputs.extend(watch.map(|watch| (watch, WatchOutput::Left)));
+        true
     }
 
     /// Closes the stream, to open another after a pause.
@@ -668,7 +687,8 @@ impl WatchConnection {
         self.must_close = !matches!(self.stream, StreamState::Closed { .. });
         self.stream = StreamState::Closed { retry_at };
         self.wires.clear();
-        self.leaving.clear();
+        let left = std::mem::take(&mut self.leaving).into_values().flatten();
+        self.outputs.extend(left.map(|watch| (watch, WatchOutput::Left)));
         self.strangers.clear();
         self.outbox.clear();
         self.queued.clear();

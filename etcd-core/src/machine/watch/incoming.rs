@@ -53,7 +53,7 @@ impl WatchConnection {
         }
         let wire = answered.wire;
         if message.canceled {
-            self.leaving.remove(&wire);
+            self.handle_left(wire);
         }
         // A watch that was cancelled or paused meanwhile is not among them.
         let Some(id) = self.wires.get(&wire).copied() else {
@@ -81,7 +81,7 @@ impl WatchConnection {
     /// A watch that was alive has ended on the server.
     fn handle_ended(&mut self, now: Instant, message: &WatchResponse, entropy: u64) {
         let wire = message.watch_id;
-        if self.leaving.remove(&wire) {
+        if self.handle_left(wire) {
             return;
         }
         let Some(id) = self.wires.remove(&wire) else {
@@ -173,7 +173,7 @@ impl WatchConnection {
     /// Events, or progress, of one watch.
     fn handle_events(&mut self, now: Instant, message: WatchResponse, entropy: u64) {
         let wire = message.watch_id;
-        if self.leaving.contains(&wire) {
+        if self.leaving.contains_key(&wire) {
             return;
         }
         let Some(id) = self.wires.get(&wire).copied() else {

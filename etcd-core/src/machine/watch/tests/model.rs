@@ -372,9 +372,12 @@ impl World {
 
     fn take_outputs(&mut self) {
         while let Some((id, output)) = self.connection.poll_output() {
+            if matches!(output, WatchOutput::Left) {
+                continue;
+            }
             let consumer = self.consumers.get_mut(&id).expect("it was not cancelled");
             match output {
-                WatchOutput::Created => {}
+                WatchOutput::Created | WatchOutput::Left => {}
                 WatchOutput::Batch(batch) => match consumer.buffer.offer(batch) {
                     Offered::Taken => {}
                     Offered::Full { from } => self.connection.handle_full(id, from),
