@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use etcd_core::error::{ClusterChanged, Error, InvalidArgument, Result, Timeout, TimeoutPhase};
 use etcd_core::key::KeyRange;
-use etcd_core::machine::{BatchBuffer, BufferLimits, BufferPolicy, ConnectionStatus, ResumeToken};
+use etcd_core::machine::{
+    BatchBuffer, BufferLimits, BufferPolicy, ConnectionStatus, ResumeToken, WatchOrigin,
+};
 use etcd_core::message::{self, WatchCreate, WatchFilter};
 use etcd_core::rpc::Request;
 use etcd_core::runtime::BoxFuture;
@@ -183,7 +185,7 @@ pub(super) async fn join(
     // A century stands for a deadline beyond what the clock can express.
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
     let deadline = shared.runtime.now() + timeout.min(CENTURY);
-    let (revision, seen) = find_start(client, &keys, start, timeout).await?;
+    let (revision, origin) = find_start(client, &keys, start, timeout).await?;
     let buffer = BatchBuffer::new(options.policy, options.limits);
     let Some(member) = members.add(&keys, revision, buffer)? else {
         return Ok(());
@@ -192,7 +194,7 @@ pub(super) async fn join(
         members,
         member: Some(member),
     };
-    Connection::create(shared, members, member, create.start_revision(revision), seen);
+    Connection::create(shared, members, member, create.start_revision(revision), origin);
 
     let created = pin!(poll_fn(|cx| members.poll_created(member, cx)));
     match race(created, pin!(shared.deadlines.reached(deadline))).await {
@@ -205,14 +207,19 @@ pub(super) async fn join(
     }
 }
 
-/// The first revision a watch is told of, and the highest that is known to exist.
-async fn find_start(client: &Client, keys: &KeyRange, start: Start, timeout: Duration) -> Result<(i64, i64)> {
+/// The first revision a watch is told of, and where that is from.
+async fn find_start(
+    client: &Client,
+    keys: &KeyRange,
+    start: Start,
+    timeout: Duration,
+) -> Result<(i64, WatchOrigin)> {
     let token = match start {
         Start::Revision(given @ ..=0) => {
             let what = "the start revision";
             return Err(InvalidArgument::NotPositive { what, given }.into());
         }
-        Start::Revision(revision) => return Ok((revision, 0)),
+        Start::Revision(revision) => return Ok((revision, WatchOrigin::Given)),
         Start::Now => None,
         Start::Token(token) => Some(token),
     };
@@ -220,7 +227,7 @@ async fn find_start(client: &Client, keys: &KeyRange, start: Start, timeout: Dur
     let first = KeyRange::single(keys.key());
     let header = client.get(first).keys_only().timeout(timeout).await?.header;
     let Some(token) = token else {
-        return Ok((header.revision + 1, header.revision));
+        return Ok((header.revision + 1, WatchOrigin::Read));
     };
     let (expected, actual) = (token.cluster_id(), header.cluster_id);
     if expected != 0 && actual != 0 && expected != actual {
@@ -230,7 +237,7 @@ async fn find_start(client: &Client, keys: &KeyRange, start: Start, timeout: Dur
     if actual < seen {
         return Err(ClusterChanged::Revision { seen, actual }.into());
     }
-    Ok((token.revision(), seen))
+    Ok((token.revision(), WatchOrigin::Resumed))
 }
 
 /// What kept a watch from being created, if that is known.

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use etcd_core::error::Error;
 use etcd_core::machine::{
-    ConnectionStatus, WatchConnection, WatchId, WatchMode, WatchOutput, WatchStep, WatchTimes,
+    ConnectionStatus, WatchConnection, WatchId, WatchMode, WatchOrigin, WatchOutput, WatchStep, WatchTimes,
 };
 use etcd_core::message::WatchCreate;
 use futures_channel::oneshot;
@@ -84,10 +84,10 @@ impl Connection {
         members: &Arc<Members>,
         member: MemberId,
         create: WatchCreate,
-        seen: i64,
+        origin: WatchOrigin,
     ) {
         let connection = shared.watches.get(shared);
-        connection.clone().add(shared, members, member, create, seen);
+        connection.clone().add(shared, members, member, create, origin);
     }
 
     fn add(
@@ -96,11 +96,11 @@ impl Connection {
         members: &Arc<Members>,
         member: MemberId,
         create: WatchCreate,
-        seen: i64,
+        origin: WatchOrigin,
     ) {
         let (needs_driver, driver) = {
             let mut state = lock(&self.0);
-            let id = state.machine.handle_create(create, seen);
+            let id = state.machine.handle_create(create, origin);
             state.sinks.insert(id, (members.clone(), member));
             let link = Link {
                 connection: self.clone(),
@@ -209,11 +209,11 @@ impl Connection {
             let mut sinks = std::mem::take(&mut state.sinks);
             let watches = state.machine.take_watches().into_iter();
             watches
-                .filter_map(|(id, create, seen)| Some((sinks.remove(&id)?, create, seen)))
+                .filter_map(|(id, create, origin)| Some((sinks.remove(&id)?, create, origin)))
                 .collect::<Vec<_>>()
         };
-        for ((members, member), create, seen) in moved {
-            Self::new(shared, WatchMode::Single).add(shared, &members, member, create, seen);
+        for ((members, member), create, origin) in moved {
+            Self::new(shared, WatchMode::Single).add(shared, &members, member, create, origin);
         }
     }
 

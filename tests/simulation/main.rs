@@ -7,5 +7,6 @@
 
 mod determinism;
 mod hour;
+mod watch;
 mod writers;
 mod writes;

@@ -13,7 +13,8 @@ pub enum WatchError {
     Compacted {
         /// The first revision of which the watch has not told.
         position: i64,
-        /// The oldest revision a watch can start at now.
+        /// The oldest revision a watch can start at now. Servers before 3.5.18 lose the deletions of this very revision
+        /// (etcd's issue 19179).
         compact_revision: i64,
     },
     /// Its events were taken more slowly than they came, and its policy is not to wait.

@@ -40,5 +40,5 @@ pub use snapshot::{SnapshotProgress, SnapshotVerifier};
 pub use unary_call::{CallStep, MAX_LOGINS, UnaryCall};
 pub use watch::{
     BatchBuffer, BufferLimits, BufferPolicy, ConnectionStatus, EventBatch, Offered, ResumeToken, Taken,
-    WatchConnection, WatchId, WatchMode, WatchOutput, WatchStep, WatchTimes,
+    WatchConnection, WatchId, WatchMode, WatchOrigin, WatchOutput, WatchStep, WatchTimes,
 };

@@ -18,7 +18,7 @@ use bytes::Bytes;
 
 use super::EventBatch;
 use super::batch::event_bytes;
-use crate::message::{Event, KeyValue};
+use crate::message::Event;
 
 /// What happens to a watch whose events are not taken as fast as they come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -215,7 +215,8 @@ impl BatchBuffer {
     /// Leaves of each key the last event. `false` if that does not make room enough for `batch` and more: then it would
     /// have to be done over and over.
     fn make_room(&mut self, batch: &EventBatch) -> bool {
-        let mut last: BTreeMap<Bytes, Event> = BTreeMap::new();
+        let mut kept: Vec<Option<Event>> = Vec::with_capacity(self.events);
+        let mut last_of_key: BTreeMap<Bytes, usize> = BTreeMap::new();
         let mut span: Option<(i64, i64)> = None;
         for item in self.items.drain(..) {
             let (from, position) = match &item {
@@ -224,13 +225,16 @@ impl BatchBuffer {
             };
             span = Some((span.map_or(from, |(first, _)| first), position));
             if let Item::Batch { batch, .. } = item {
-                for event in batch.into_events() {
-                    keep_last(&mut last, event);
+                for mut event in batch.into_events() {
+                    detach(&mut event);
+                    if let Some(earlier) = last_of_key.insert(event.kv.key.clone(), kept.len()) {
+                        kept[earlier] = None;
+                    }
+                    kept.push(Some(event));
                 }
             }
         }
-        let mut events: Vec<Event> = last.into_values().collect();
-        events.sort_by_key(|event| event.kv.mod_revision);
+        let events: Vec<Event> = kept.into_iter().flatten().collect();
         self.events = 0;
         self.bytes = 0;
         if let Some((from, position)) = span {
@@ -241,22 +245,12 @@ impl BatchBuffer {
     }
 }
 
-/// Replaces the event of a key by a later one, which then says what was before both.
-fn keep_last(last: &mut BTreeMap<Bytes, Event>, mut event: Event) {
-    if let Some(earlier) = last.remove(&event.kv.key) {
-        event.prev_kv = earlier.prev_kv;
+/// What is kept must not keep the whole message alive that it came in.
+fn detach(event: &mut Event) {
+    for kv in [&mut event.kv].into_iter().chain(&mut event.prev_kv) {
+        kv.key = Bytes::copy_from_slice(&kv.key);
+        kv.value = Bytes::copy_from_slice(&kv.value);
     }
-    // What is kept must not keep the whole line alive that it came in.
-    detach(&mut event.kv);
-    if let Some(before) = &mut event.prev_kv {
-        detach(before);
-    }
-    last.insert(event.kv.key.clone(), event);
-}
-
-fn detach(kv: &mut KeyValue) {
-    kv.key = Bytes::copy_from_slice(&kv.key);
-    kv.value = Bytes::copy_from_slice(&kv.value);
 }
 
 /// About how much memory events take; what limits on bytes count.
@@ -267,6 +261,7 @@ pub(super) fn bytes_of(events: &[Event]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::KeyValue;
 
     fn batch(revisions: std::ops::Range<i64>, key: &str) -> EventBatch {
         let (from, position) = (revisions.start, revisions.end);
@@ -340,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn coalesced_events_are_the_last_of_each_key_and_say_what_was_before_the_first() {
+    fn coalesced_events_are_the_last_of_each_key_as_they_were() {
         let mut buffer = buffer(BufferPolicy::Coalesce, 4);
         assert_eq!(buffer.offer(batch(1..3, "a")), Offered::Taken);
         assert_eq!(buffer.offer(batch(3..5, "b")), Offered::Taken);
@@ -359,10 +354,27 @@ mod tests {
                 )
             })
             .collect();
-        assert_eq!(told, [("a", 2, 0), ("b", 4, 2)]);
+        assert_eq!(told, [("a", 2, 1), ("b", 4, 3)]);
         let second = taken(&mut buffer);
         assert!(!second.is_coalesced());
         assert_eq!(second.position(), 6);
+    }
+
+    #[test]
+    fn coalesced_events_stay_in_their_order_also_within_a_revision() {
+        let mut buffer = buffer(BufferPolicy::Coalesce, 6);
+        let keys = ["b", "a"].map(|key| batch(1..2, key).into_events());
+        let revision = EventBatch::new(keys.into_iter().flatten().collect(), 1, 2);
+        assert_eq!(buffer.offer(revision), Offered::Taken);
+        assert_eq!(buffer.offer(batch(2..6, "c")), Offered::Taken);
+        assert_eq!(buffer.offer(batch(6..8, "c")), Offered::Taken);
+        let first = taken(&mut buffer);
+        let keys: Vec<_> = first
+            .events()
+            .iter()
+            .map(|event| event.kv.key_str().unwrap())
+            .collect();
+        assert_eq!(keys, ["b", "a", "c"]);
     }
 
     #[test]

@@ -25,6 +25,17 @@ const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WatchId(u64);
 
+/// Where a watch's start revision is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WatchOrigin {
+    /// It was asked for, and may lie in the past or in the future.
+    Given,
+    /// It follows the revision of a read just made.
+    Read,
+    /// An earlier watch has seen everything before it.
+    Resumed,
+}
+
 /// How the connection carries its watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WatchMode {
@@ -47,6 +58,10 @@ pub struct WatchTimes {
     /// In [`WatchMode::Single`], where nothing can be asked, the stream is opened anew after hearing nothing for this
     /// time: 60 s.
     pub idle_single: Duration,
+    /// How often the server is asked how far its watches have got, where it can be believed. A watch whose keys never
+    /// change has to move on as well, or the history it would go on from is compacted some day: 60 s, less than any
+    /// sensible retention (`--auto-compaction-retention`; Kubernetes compacts every five minutes).
+    pub progress: Duration,
 }
 
 impl Default for WatchTimes {
@@ -55,6 +70,7 @@ impl Default for WatchTimes {
             idle: Duration::from_secs(10),
             patience: Duration::from_secs(5),
             idle_single: Duration::from_secs(60),
+            progress: Duration::from_secs(60),
         }
     }
 }
@@ -216,16 +232,15 @@ impl WatchConnection {
         }
     }
 
-    /// Adds a watch that starts at `create`'s start revision, which must be positive. `seen` is the highest revision that
-    /// is known to exist in its history, 0 for none.
+    /// Adds a watch that starts at `create`'s start revision, which must be positive and is from `origin`.
     ///
     /// In [`WatchMode::Single`] there can be one.
-    pub fn handle_create(&mut self, create: WatchCreate, seen: i64) -> WatchId {
+    pub fn handle_create(&mut self, create: WatchCreate, origin: WatchOrigin) -> WatchId {
         debug_assert!(create.start_revision > 0, "a watch without a start revision");
         debug_assert!(self.mode == WatchMode::Duplex || self.watches.is_empty());
         let id = WatchId(self.next_id);
         self.next_id += 1;
-        self.watches.insert(id, Watched::new(create, seen));
+        self.watches.insert(id, Watched::new(create, origin));
         self.queued.push_back(id);
         id
     }
@@ -381,11 +396,11 @@ impl WatchConnection {
 
     /// Takes all watches out, each with where it stands, for connections of their own.
     #[must_use]
-    pub fn take_watches(&mut self) -> Vec<(WatchId, WatchCreate, i64)> {
+    pub fn take_watches(&mut self) -> Vec<(WatchId, WatchCreate, WatchOrigin)> {
         self.close(None);
         std::mem::take(&mut self.watches)
             .into_iter()
-            .map(|(id, watched)| (id, watched.create, watched.seen))
+            .map(|(id, watched)| (id, watched.create.clone(), watched.origin()))
             .collect()
     }
 
@@ -481,7 +496,7 @@ impl WatchConnection {
                 }
                 return WatchStep::Send(create);
             }
-            if let Some(request) = self.next_progress_request() {
+            if let Some(request) = self.next_progress_request(now) {
                 return WatchStep::Send(request);
             }
         }
@@ -493,7 +508,10 @@ impl WatchConnection {
             return self.wait(None);
         };
         match stream.silence(now, idle, patience) {
-            Silence::Until(at) => self.wait(Some(at)),
+            Silence::Until(at) => {
+                let asks_at = stream.asked_at + self.times.progress;
+                self.wait(Some(at.min(asks_at)))
+            }
             Silence::Question if self.mode == WatchMode::Duplex => {
                 stream.handle_questioned(now);
                 let wire = self.new_wire();
@@ -524,7 +542,7 @@ impl WatchConnection {
                 continue;
             }
             watched.phase = Phase::Creating { wire };
-            let create = watched.create.clone().watch_id(wire);
+            let create = watched.next_create(wire);
             self.new_wire();
             self.wires.insert(wire, id);
             return Some((wire, create.into()));
@@ -532,14 +550,16 @@ impl WatchConnection {
         None
     }
 
-    fn next_progress_request(&mut self) -> Option<Watch> {
+    fn next_progress_request(&mut self, now: Instant) -> Option<Watch> {
         let StreamState::Open(stream) = &mut self.stream else {
             return None;
         };
-        if !self.wants_progress || stream.answers == ProgressAnswers::Unknown {
+        let is_due = now >= stream.asked_at + self.times.progress;
+        if !(self.wants_progress || is_due) || stream.answers == ProgressAnswers::Unknown {
             return None;
         }
         self.wants_progress = false;
+        stream.asked_at = now;
         (stream.answers == ProgressAnswers::InOrder).then(|| stream.ask_for_progress())
     }
 

@@ -35,6 +35,7 @@
 //!    was, and mutes the watch that has it.
 //! 2. **Every creation names its start revision.** With 0, a server starts after whatever it has by then; what was
 //!    written since the watch was asked for, or since the last stream broke, would be lost.
+//!    Re-created, it names the one before: servers lose deletions at the revision they compact at (etcd's issue 19179).
 //! 3. **The next revision is the last event's plus one**, not the header's plus one: a server sends a watch that lies
 //!    behind 1,000 revisions at a time, under the header of the newest (`watchBatchMaxRevs`).
 //! 4. **Events below the position are dropped.** Servers were seen to send some twice (etcd's issues 17247, 20221).
@@ -44,7 +45,10 @@
 //!    before it. One under -1 answers a request, and counts only if the server is one that answers in order, and only
 //!    for watches that had been created when the request was sent; see `stream`.
 //! 7. **Creations are answered in their order**, which tells which one an answer under -1 refuses.
-//! 8. **A server whose revision is lower than one that was seen is asked for a linearizable read**: a member that lags
+//! 8. **Positions move on even where nothing happens**: every creation asks for progress notifications, and where answers
+//!    to requests can be believed, they are asked for every minute. A watch that stands still would be overtaken by
+//!    compaction, and could not be created anew though it missed nothing.
+//! 9. **A server whose revision is lower than one that was seen is asked for a linearizable read**: a member that lags
 //!    behind will catch up, a cluster that lost its history must not make a watch wait for ever.
 
 mod batch;
@@ -58,7 +62,7 @@ mod watched;
 pub use batch::EventBatch;
 pub use buffer::{BatchBuffer, BufferLimits, BufferPolicy, Offered, Taken};
 pub use connection::{
-    ConnectionStatus, WatchConnection, WatchId, WatchMode, WatchOutput, WatchStep, WatchTimes,
+    ConnectionStatus, WatchConnection, WatchId, WatchMode, WatchOrigin, WatchOutput, WatchStep, WatchTimes,
 };
 pub use token::ResumeToken;
 

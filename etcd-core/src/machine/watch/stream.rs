@@ -38,6 +38,8 @@ pub(super) struct OpenStream {
     /// What answers to requests for progress are worth.
     pub(super) answers: ProgressAnswers,
     asked: u64,
+    /// When it was asked for progress last.
+    pub(super) asked_at: Instant,
     unanswered: VecDeque<u64>,
 }
 
@@ -92,6 +94,7 @@ impl OpenStream {
             awaited: VecDeque::new(),
             answers,
             asked: 0,
+            asked_at: now,
             unanswered: VecDeque::new(),
         }
     }

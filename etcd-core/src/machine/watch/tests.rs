@@ -33,18 +33,16 @@ impl Played {
     }
 
     fn watch(&mut self, start: i64) -> WatchId {
-        self.watch_known(start, 0)
+        self.watch_from(start, WatchOrigin::Given)
     }
 
-    fn watch_known(&mut self, start: i64, seen: i64) -> WatchId {
+    fn watch_from(&mut self, start: i64, origin: WatchOrigin) -> WatchId {
         let create = WatchCreate::new(prefix("k/")).start_revision(start);
-        self.connection.handle_create(create, seen)
+        self.connection.handle_create(create, origin)
     }
 
     fn step(&mut self) -> WatchStep {
-        while let Some(output) = self.connection.poll_output() {
-            self.outputs.push(output);
-        }
+        self.take_outputs();
         self.connection.poll_step(self.now, 0)
     }
 
@@ -86,6 +84,14 @@ impl Played {
         }
     }
 
+    /// It asks whether anybody is there, perhaps after it has asked for progress.
+    fn question(&mut self) -> i64 {
+        match self.sent() {
+            Some(Watch::Progress(_)) => self.question(),
+            sent => question_id(&sent.unwrap()),
+        }
+    }
+
     fn sent_cancel(&mut self) -> i64 {
         match self.sent() {
             Some(Watch::Cancel(cancel)) => cancel.watch_id,
@@ -109,12 +115,27 @@ impl Played {
         self.now += time;
     }
 
-    /// What watches were told since the last time.
+    /// What watches were told since the last time, but that they are gone.
     fn told(&mut self) -> Vec<(WatchId, WatchOutput)> {
+        self.take_outputs();
+        let told = std::mem::take(&mut self.outputs).into_iter();
+        told.filter(|(_, output)| !matches!(output, WatchOutput::Left))
+            .collect()
+    }
+
+    /// The watches that are gone since the last time anything was taken.
+    fn left(&mut self) -> Vec<WatchId> {
+        self.take_outputs();
+        let told = std::mem::take(&mut self.outputs).into_iter();
+        told.filter(|(_, output)| matches!(output, WatchOutput::Left))
+            .map(|(id, _)| id)
+            .collect()
+    }
+
+    fn take_outputs(&mut self) {
         while let Some(output) = self.connection.poll_output() {
             self.outputs.push(output);
         }
-        std::mem::take(&mut self.outputs)
     }
 
     /// The one error that watches were told, and by which.
@@ -146,6 +167,11 @@ impl Played {
         assert!(matches!(self.step(), WatchStep::Wait { until: Some(_) }));
         self.pass(Duration::from_secs(1));
     }
+}
+
+/// Where a watch stands that is created anew.
+fn position(create: &WatchCreate) -> i64 {
+    create.start_revision + 1
 }
 
 fn broken() -> Error {
@@ -240,7 +266,7 @@ fn every_creation_names_its_revision_and_an_id_that_was_never_used() {
     played.open();
     for start in [7, 9] {
         let create = played.sent_create();
-        assert_eq!(create.start_revision, start);
+        assert_eq!(position(&create), start);
         assert!(!used.contains(&create.watch_id));
         used.push(create.watch_id);
         played.hear(created(create.watch_id, 6));
@@ -269,7 +295,19 @@ fn a_watch_goes_on_after_its_last_event_and_not_after_the_header() {
     assert_eq!(played.revisions(), [[5, 6, 6, 9]]);
     played.cut();
     played.open();
-    assert_eq!(played.sent_create().start_revision, 10);
+    assert_eq!(position(&played.sent_create()), 10);
+}
+
+#[test]
+fn a_watch_that_stands_at_the_first_revision_does_not_start_at_zero() {
+    let mut played = Played::new();
+    played.watch(1);
+    played.open();
+    let wire = played.sent_create().watch_id;
+    played.hear(created(wire, 1));
+    played.cut();
+    played.open();
+    assert_eq!(played.sent_create().start_revision, 1, "0 would be now");
 }
 
 #[test]
@@ -324,7 +362,7 @@ fn pieces_make_one_batch_and_half_of_them_none() {
     played.cut();
     played.open();
     let create = played.sent_create();
-    assert_eq!(create.start_revision, 8);
+    assert_eq!(position(&create), 8);
     played.hear(created(create.watch_id, 9));
     played.hear(events(create.watch_id, 9, &[8, 8]));
     assert_eq!(played.revisions(), [[8, 8]]);
@@ -463,7 +501,7 @@ fn a_stale_token_is_replaced_a_few_times_and_costs_the_other_watches_nothing() {
         let second = question_id(&played.sent().unwrap());
         played.hear(refused(second, "mvcc: watcher range is empty"));
         let create = played.sent_create();
-        assert_eq!(create.start_revision, 6);
+        assert_eq!(position(&create), 6);
         played.hear(created(create.watch_id, 9));
         played.sent_create();
     }
@@ -499,7 +537,7 @@ fn silence_is_asked_about_and_then_left() {
     // It answers: all is well.
     for _ in 0..3 {
         played.pass(times.idle);
-        let question = question_id(&played.sent().unwrap());
+        let question = played.question();
         assert!(played.sent().is_none());
         played.pass(times.patience / 2);
         played.hear(refused(question, "mvcc: watcher range is empty"));
@@ -507,14 +545,14 @@ fn silence_is_asked_about_and_then_left() {
     }
     // Half a line is a sign of life too.
     played.pass(times.idle);
-    assert!(played.sent().is_some());
+    played.question();
     played.pass(times.patience / 2);
     played.connection.handle_activity(played.now);
     played.pass(times.idle - Duration::from_millis(1));
     assert!(played.sent().is_none());
     // Nothing.
     played.pass(Duration::from_millis(1));
-    question_id(&played.sent().unwrap());
+    played.question();
     played.pass(times.patience);
     assert!(matches!(played.step(), WatchStep::Close));
     assert!(matches!(
@@ -633,9 +671,9 @@ fn a_watch_without_room_leaves_the_server_and_comes_back_where_it_was() {
 
     played.connection.handle_room(id);
     let create = played.sent_create();
-    assert_eq!(create.start_revision, 5);
+    assert_eq!(position(&create), 5);
     played.hear(created(create.watch_id, 9));
-    played.hear(events(create.watch_id, 9, &[5, 6, 7]));
+    played.hear(events(create.watch_id, 9, &[4, 5, 6, 7]));
     assert_eq!(played.revisions(), [[5, 6, 7]]);
 }
 
@@ -652,7 +690,7 @@ fn a_paused_watch_stays_paused_over_a_cut_and_needs_no_stream() {
     assert!(matches!(played.step(), WatchStep::Wait { until: None }));
     played.connection.handle_room(id);
     played.open();
-    assert_eq!(played.sent_create().start_revision, 5);
+    assert_eq!(position(&played.sent_create()), 5);
 }
 
 #[test]
@@ -689,6 +727,70 @@ fn a_cancelled_watch_is_not_heard_of_again_however_far_it_was() {
     assert!(matches!(played.step(), WatchStep::Close));
     assert!(matches!(played.step(), WatchStep::Wait { until: None }));
     assert!(matches!(played.connection.status(), ConnectionStatus::Idle));
+}
+
+#[test]
+fn whoever_cancels_hears_when_the_watch_is_gone() {
+    let mut played = Played::new();
+    let ids = [played.watch(5), played.watch(5), played.watch(5), played.watch(5)];
+    played.connection.handle_cancel(ids[0]);
+    assert_eq!(played.left(), [ids[0]], "it never was there");
+    played.open();
+    let wires: Vec<_> = (0..3).map(|_| played.sent_create().watch_id).collect();
+    for wire in &wires[..2] {
+        played.hear(created(*wire, 9));
+    }
+    for id in &ids[1..] {
+        played.connection.handle_cancel(*id);
+    }
+    assert!(played.left().is_empty());
+    let keeps_it_open = played.watch(5);
+    played.hear(canceled(wires[0]));
+    assert_eq!(played.left(), [ids[1]]);
+    played.hear(refused(wires[2], DENIED));
+    assert_eq!(played.left(), [ids[3]], "it was not let in");
+    played.cut();
+    assert_eq!(played.left(), [ids[2]], "the stream is gone, and all with it");
+    played.connection.handle_cancel(keeps_it_open);
+    played.connection.handle_cancel(keeps_it_open);
+    assert_eq!(played.left(), [keeps_it_open, keeps_it_open]);
+}
+
+#[test]
+fn a_watch_that_goes_on_starts_one_revision_early() {
+    for (origin, first, again) in [
+        (WatchOrigin::Given, 5, 5),
+        (WatchOrigin::Read, 5, 4),
+        (WatchOrigin::Resumed, 4, 4),
+    ] {
+        let mut played = Played::new();
+        played.watch_from(5, origin);
+        played.open();
+        assert_eq!(played.sent_create().start_revision, first);
+        // Not answered: whether the server knows of it matters not.
+        played.cut();
+        played.open();
+        assert_eq!(played.sent_create().start_revision, again);
+    }
+}
+
+#[test]
+fn positions_are_asked_for_now_and_then() {
+    let mut played = Played::new();
+    played.watch(5);
+    played.open();
+    let create = played.sent_create();
+    assert!(create.progress_notify);
+    played.hear(created(create.watch_id, 9));
+    let every = WatchTimes::default().progress;
+    let mut asked = 0;
+    for second in 1..=3 * every.as_secs() {
+        played.pass(Duration::from_secs(1));
+        let revision = second.try_into().unwrap();
+        played.hear(events(create.watch_id, revision, &[revision]));
+        asked += usize::from(matches!(played.sent(), Some(Watch::Progress(_))));
+    }
+    assert_eq!(asked, 3);
 }
 
 #[test]
@@ -749,7 +851,7 @@ fn an_answer_to_what_was_not_asked_begins_anew() {
 fn a_history_that_ends_before_what_was_seen_is_reported() {
     let mut played = Played::new();
     let future = played.watch(50);
-    let ahead = played.watch_known(50, 49);
+    let ahead = played.watch_from(50, WatchOrigin::Read);
     played.open();
     for _ in 0..2 {
         let wire = played.sent_create().watch_id;
@@ -859,7 +961,9 @@ fn a_way_that_carries_calls_and_no_streams_is_recognized() {
     try_to_open(&mut played, Ok(9));
     assert!(matches!(played.step(), WatchStep::FallBack));
     let taken = played.connection.take_watches();
-    assert!(matches!(&taken[..], [(taken, create, 0)] if *taken == id && create.start_revision == 5));
+    assert!(
+        matches!(&taken[..], [(taken, create, WatchOrigin::Given)] if *taken == id && create.start_revision == 5)
+    );
 }
 
 #[test]
@@ -891,7 +995,7 @@ fn alone_on_its_stream_a_watch_is_named_first_and_asked_nothing() {
     else {
         panic!("not opened again");
     };
-    assert_eq!((create.start_revision, elsewhere), (6, false));
+    assert_eq!((position(&create), elsewhere), (6, false));
     played.connection.handle_opened(played.now);
     // No room.
     played.connection.handle_full(id, 6);

@@ -2,6 +2,7 @@
 
 use super::EventBatch;
 use super::buffer::bytes_of;
+use super::connection::WatchOrigin;
 use crate::error::{ErrorKind, ProtocolError};
 use crate::message::{Event, WatchCreate, WatchResponse};
 
@@ -17,6 +18,8 @@ pub(super) struct Watched {
     pub(super) refusals: u32,
     /// How often in a row a server ended it without a reason.
     pub(super) unexplained: u32,
+    /// Whether something before its position may have been compacted since the position was learned.
+    goes_on: bool,
     /// Whether its consumer knows that it was created.
     pub(super) is_announced: bool,
     pieces: Vec<Event>,
@@ -39,10 +42,13 @@ pub(super) enum Phase {
 }
 
 impl Watched {
-    pub(super) fn new(create: WatchCreate, seen: i64) -> Self {
+    pub(super) fn new(create: WatchCreate, origin: WatchOrigin) -> Self {
+        let before = create.start_revision - 1;
         Self {
-            create,
-            seen,
+            // Whoever asked for it or not: it keeps the position of a watch from being compacted away.
+            create: create.progress_notify(),
+            seen: if origin == WatchOrigin::Given { 0 } else { before },
+            goes_on: origin == WatchOrigin::Resumed,
             phase: Phase::Queued,
             refusals: 0,
             unexplained: 0,
@@ -57,6 +63,27 @@ impl Watched {
         self.create.start_revision
     }
 
+    /// Where its position is from, for another connection.
+    pub(super) fn origin(&self) -> WatchOrigin {
+        if self.seen == 0 {
+            WatchOrigin::Given
+        } else {
+            WatchOrigin::Resumed
+        }
+    }
+
+    /// What creates it. If it goes on, it starts a revision earlier than it has to, and drops what it knows: servers before 3.5.18
+    /// lose the deletions of the very revision they compact at, and say nothing to a watch that starts there (etcd's issue
+    /// 19179). A watch that starts below is told that it is compacted.
+    pub(super) fn next_create(&self, wire: i64) -> WatchCreate {
+        let create = self.create.clone().watch_id(wire);
+        if self.goes_on {
+            let before = (self.position() - 1).max(1);
+            return create.start_revision(before);
+        }
+        create
+    }
+
     /// Its id on the present stream, if it has one.
     pub(super) fn wire(&self) -> Option<i64> {
         match self.phase {
@@ -68,6 +95,8 @@ impl Watched {
     /// Leaves its stream: what was half received will be sent anew.
     pub(super) fn leave(&mut self, phase: Phase) {
         self.phase = phase;
+        // As it was asked for, if that is all that is known.
+        self.goes_on = self.goes_on || self.seen != 0 || self.is_announced;
         self.pieces = Vec::new();
         self.pieces_bytes = 0;
     }

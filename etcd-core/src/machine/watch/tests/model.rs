@@ -74,6 +74,11 @@ impl Store {
     }
 }
 
+/// Whether servers before 3.5.18 still have the event: not a deletion of the revision they compacted at.
+fn is_kept(compacted: i64, event: &Event) -> bool {
+    event.kv.mod_revision != compacted || event.event_type != EventType::Delete
+}
+
 fn contains(create: &WatchCreate, event: &Event) -> bool {
     create.key <= event.kv.key && event.kv.key < create.range_end
 }
@@ -163,7 +168,12 @@ impl World {
             6 => self.connection.handle_progress_request(),
             7 => self.cut(),
             8 if self.chance.one_in(8) => {
-                self.store.compacted = self.chance.below(self.store.revision() as u64 + 1) as i64;
+                let revision = self.chance.below(self.store.revision() as u64 + 1) as i64;
+                // A watch that was asked to start right there would lose deletions before it begins.
+                let starts = |consumer: &Consumer| consumer.create.start_revision == revision;
+                if !self.consumers.values().any(starts) {
+                    self.store.compacted = self.store.compacted.max(revision);
+                }
             }
             9 => self.now += Duration::from_millis(self.chance.below(4000)),
             10..13 => self.consume(),
@@ -208,7 +218,11 @@ impl World {
     fn watch(&mut self) {
         let first = self.chance.below(u64::from(KEYS)) as u8;
         let end = first + 1 + self.chance.below(u64::from(KEYS - first)) as u8;
-        let start = 1 + self.chance.below(self.store.revision() as u64 + 3) as i64;
+        let mut start = 1 + self.chance.below(self.store.revision() as u64 + 3) as i64;
+        if start <= self.store.compacted {
+            // There, deletions are lost before the watch begins.
+            start = self.store.compacted + 1;
+        }
         let keys = crate::key::KeyRange::from_parts(vec![first].into(), vec![end].into());
         let mut create = WatchCreate::new(keys).start_revision(start);
         if self.chance.one_in(3) {
@@ -227,7 +241,7 @@ impl World {
             events: 6,
             bytes: usize::MAX / 8,
         };
-        let id = self.connection.handle_create(create.clone(), 0);
+        let id = self.connection.handle_create(create.clone(), WatchOrigin::Given);
         self.consumers.insert(
             id,
             Consumer {
@@ -291,7 +305,9 @@ impl World {
                     watcher.is_synced = true;
                 }
             }
-            events.retain(|event| is_wanted(&watcher.create, event));
+            let is_sent =
+                |event: &Event| is_wanted(&watcher.create, event) && is_kept(self.store.compacted, event);
+            events.retain(is_sent);
             push_events(&mut stream.data, *wire, revision, events, &watcher.create);
         }
         for wire in compacted {
@@ -531,7 +547,7 @@ impl World {
             all.retain(|event| is_wanted(&consumer.create, event));
             match consumer.compacted {
                 Some((position, compact_revision)) => {
-                    assert!(position >= consumer.position && position < compact_revision);
+                    assert!(position >= consumer.position && position <= compact_revision);
                 }
                 None if consumer.is_over => {}
                 None => assert_eq!(consumer.received, all, "something is missing"),
