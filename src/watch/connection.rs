@@ -3,7 +3,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use etcd_core::error::Error;
 use etcd_core::machine::{
@@ -23,14 +23,17 @@ pub(crate) struct Connections(Mutex<Way>);
 #[derive(Default)]
 struct Way {
     shared: Option<Arc<Connection>>,
-    falls_back: bool,
+    single_until: Option<Instant>,
 }
+
+/// A way that carried no streams is tried again after this time: it may have been a server that was slow.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(600);
 
 impl Connections {
     /// The connection for one more watch.
     fn get(&self, shared: &Arc<Shared>) -> Arc<Connection> {
         let mut way = lock(&self.0);
-        if way.falls_back {
+        if way.single_until.is_some_and(|until| shared.runtime.now() < until) {
             return Connection::new(shared, WatchMode::Single);
         }
         let connection = way
@@ -39,10 +42,10 @@ impl Connections {
         connection.clone()
     }
 
-    /// From now on, each watch has a connection of its own.
-    fn fall_back(&self) {
+    /// For a while, each new watch has a connection of its own.
+    fn fall_back(&self, now: Instant) {
         let mut way = lock(&self.0);
-        way.falls_back = true;
+        way.single_until = Some(now + TRY_AGAIN_AFTER);
         way.shared = None;
     }
 }
@@ -203,7 +206,7 @@ impl Connection {
 
     /// Gives each watch a connection of its own.
     pub(super) fn fall_back(&self, shared: &Arc<Shared>) {
-        shared.watches.fall_back();
+        shared.watches.fall_back(shared.runtime.now());
         let moved = {
             let mut state = lock(&self.0);
             let mut sinks = std::mem::take(&mut state.sinks);

@@ -20,8 +20,9 @@ use crate::duplex::Duplex;
 use crate::exchange;
 use crate::messages::Messages;
 
-/// A stream must have its head after this time: 5 s. A server answers the question it begins with at once.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
+/// A stream must have its head after this time: 2.5 s. A server answers the question it begins with at once, and a way that
+/// carries no streams is to be found out within the time of a call ([`DEFAULT_TIMEOUT`](crate::DEFAULT_TIMEOUT)).
+const OPEN_TIMEOUT: Duration = Duration::from_millis(2500);
 
 /// How many steps are taken before others get their turn.
 const STEPS_A_TURN: u32 = 256;

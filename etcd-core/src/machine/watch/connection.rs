@@ -509,8 +509,9 @@ impl WatchConnection {
         };
         match stream.silence(now, idle, patience) {
             Silence::Until(at) => {
-                let asks_at = stream.asked_at + self.times.progress;
-                self.wait(Some(at.min(asks_at)))
+                let asks = stream.answers == ProgressAnswers::InOrder;
+                let asks_at = asks.then_some(stream.asked_at + self.times.progress);
+                self.wait(asks_at.into_iter().chain([at]).min())
             }
             Silence::Question if self.mode == WatchMode::Duplex => {
                 stream.handle_questioned(now);
@@ -555,12 +556,18 @@ impl WatchConnection {
             return None;
         };
         let is_due = now >= stream.asked_at + self.times.progress;
-        if !(self.wants_progress || is_due) || stream.answers == ProgressAnswers::Unknown {
-            return None;
+        match stream.answers {
+            ProgressAnswers::InOrder if self.wants_progress || is_due => {
+                self.wants_progress = false;
+                stream.asked_at = now;
+                Some(stream.ask_for_progress())
+            }
+            ProgressAnswers::InOrder | ProgressAnswers::Unknown => None,
+            ProgressAnswers::AtOnce => {
+                self.wants_progress = false;
+                None
+            }
         }
-        self.wants_progress = false;
-        stream.asked_at = now;
-        (stream.answers == ProgressAnswers::InOrder).then(|| stream.ask_for_progress())
     }
 
     fn next_read(&mut self, now: Instant) -> Option<Get> {
