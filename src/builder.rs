@@ -7,7 +7,7 @@ use std::time::Duration;
 use etcd_core::codec::Secret;
 use etcd_core::endpoint::Endpoint;
 use etcd_core::error::{InvalidArgument, Result};
-use etcd_core::machine::{ClusterGuard, Credentials, EndpointRing, Session};
+use etcd_core::machine::{ClusterGuard, Credentials, EndpointRing, Session, WatchTimes};
 use etcd_core::rpc::Limits;
 use etcd_core::runtime::Runtime;
 use etcd_core::transport::Transport;
@@ -95,6 +95,7 @@ pub(crate) struct Settings {
     pub(crate) timeout: Duration,
     pub(crate) wait_timeout: Duration,
     pub(crate) attempt_timeout: Duration,
+    pub(crate) watch_times: WatchTimes,
     pub(crate) max_response_bytes: usize,
     pub(crate) limits: Limits,
     pub(crate) user_agent: Option<HeaderValue>,
@@ -115,6 +116,7 @@ impl ClientBuilder {
                 timeout: DEFAULT_TIMEOUT,
                 wait_timeout: DEFAULT_WAIT_TIMEOUT,
                 attempt_timeout: DEFAULT_ATTEMPT_TIMEOUT,
+                watch_times: WatchTimes::default(),
                 max_response_bytes: DEFAULT_MAX_RESPONSE_BYTES,
                 limits: Limits::default(),
                 user_agent: None,
@@ -241,6 +243,16 @@ impl ClientBuilder {
     /// [`DEFAULT_ATTEMPT_TIMEOUT`].
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.settings.attempt_timeout = timeout;
+        self
+    }
+
+    /// How long nothing may be heard on the connection of the watches before the server is asked whether it is there,
+    /// and half as long again until it is left. Default 10 s, and so 15 s in all; between 100 ms and a day.
+    pub fn watch_idle_timeout(mut self, timeout: Duration) -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 3600);
+        let idle = timeout.clamp(Duration::from_millis(100), DAY);
+        let times = &mut self.settings.watch_times;
+        (times.idle, times.patience, times.idle_single) = (idle, idle / 2, idle * 6);
         self
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use etcd_core::error::Error;
 use etcd_core::machine::{
-    ConnectionStatus, WatchConnection, WatchId, WatchMode, WatchOrigin, WatchOutput, WatchStep, WatchTimes,
+    ConnectionStatus, WatchConnection, WatchId, WatchMode, WatchOrigin, WatchOutput, WatchStep,
 };
 use etcd_core::message::WatchCreate;
 use futures_channel::oneshot;
@@ -73,7 +73,7 @@ impl Connection {
     fn new(shared: &Shared, mode: WatchMode) -> Arc<Self> {
         let max_bytes = shared.settings.max_response_bytes;
         Arc::new(Self(Mutex::new(State {
-            machine: WatchConnection::new(mode, WatchTimes::default(), max_bytes),
+            machine: WatchConnection::new(mode, shared.settings.watch_times, max_bytes),
             sinks: BTreeMap::new(),
             leaving: BTreeMap::new(),
             is_driven: false,

@@ -169,9 +169,12 @@ impl World {
             7 => self.cut(),
             8 if self.chance.one_in(8) => {
                 let revision = self.chance.below(self.store.revision() as u64 + 1) as i64;
-                // A watch that was asked to start right there would lose deletions before it begins.
+                // A watch that was asked to start right there loses deletions before it begins; one that the server is just
+                // about to serve from there, without that anybody could tell (etcd's issue 19179).
                 let starts = |consumer: &Consumer| consumer.create.start_revision == revision;
-                if !self.consumers.values().any(starts) {
+                let serves = |watcher: &Watcher| watcher.next == revision;
+                let mut watchers = self.stream.iter().flat_map(|stream| stream.watchers.values());
+                if !self.consumers.values().any(starts) && !watchers.any(serves) {
                     self.store.compacted = self.store.compacted.max(revision);
                 }
             }
