@@ -18,6 +18,7 @@ use http::HeaderValue;
 use crate::Client;
 use crate::client::Shared;
 use crate::deadlines::Deadlines;
+use crate::lease::Keeper;
 use crate::watch::Connections;
 
 /// A call must be over after this time: 10 s.
@@ -334,6 +335,7 @@ impl ClientBuilder {
         Ok(Client {
             shared: Arc::new(Shared {
                 deadlines: Deadlines::new(runtime.clone()),
+                keeper: Keeper::new(self.settings.attempt_timeout),
                 runtime,
                 transport,
                 settings: self.settings,

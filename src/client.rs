@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use etcd_core::endpoint::Endpoint;
 use etcd_core::error::{ErrorKind, InvalidArgument, Result};
@@ -16,6 +17,7 @@ use crate::Call;
 use crate::builder::{ClientBuilder, Settings};
 use crate::deadlines::Deadlines;
 use crate::group::{Auth, Cluster, Elections, Leases, Locks, Maintenance};
+use crate::lease::{KeepAliveCall, Keeper, LeaseCall};
 use crate::login::Refusals;
 use crate::watch::{Connections, WatchCall};
 
@@ -45,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) session: Mutex<Session>,
     pub(crate) guard: Mutex<ClusterGuard>,
     pub(crate) deadlines: Deadlines,
+    pub(crate) keeper: Keeper,
     /// Held while one call logs in for all.
     pub(crate) login: futures_util::lock::Mutex<()>,
     pub(crate) refusals: Mutex<Refusals>,
@@ -180,7 +183,30 @@ impl Client {
         Call::new(self.clone(), request)
     }
 
-    /// Leases: what lets keys disappear by themselves.
+    /// Grants a lease of `ttl`, at least a second, and keeps it alive until it is dropped.
+    ///
+    /// ```no_run
+    /// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {
+    /// use std::time::Duration;
+    ///
+    /// let lease = client.lease(Duration::from_secs(10)).await?;
+    /// client.put("service/a", "10.0.0.1").lease(lease.id()).await?;
+    /// lease.revoke().await?; // and the key is gone
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// For the bare calls of etcd's lease service see [`leases`](Self::leases).
+    pub fn lease(&self, ttl: Duration) -> LeaseCall {
+        LeaseCall::new(self.clone(), ttl)
+    }
+
+    /// Keeps a lease alive that was granted elsewhere. Dropping it leaves the lease to live on for its time.
+    pub fn keep_alive(&self, lease_id: i64) -> KeepAliveCall {
+        KeepAliveCall::new(self.clone(), lease_id)
+    }
+
+    /// The calls of etcd's lease service, one by one.
     #[must_use]
     pub fn leases(&self) -> Leases<'_> {
         Leases::new(self)

@@ -27,6 +27,17 @@ pub(crate) async fn unary<R: Request>(
     request: &R,
     options: &CallOptions,
 ) -> Result<R::Response> {
+    timed_unary(shared, request, options)
+        .await
+        .map(|(response, _)| response)
+}
+
+/// Makes a call that is answered by one message; returns also when the request was sent that got the answer.
+pub(crate) async fn timed_unary<R: Request>(
+    shared: &Arc<Shared>,
+    request: &R,
+    options: &CallOptions,
+) -> Result<(R::Response, Instant)> {
     let body = whole_body(shared, request, options).await?;
     let call = describe::<R>(request, body.endpoint);
     let response =
@@ -35,7 +46,7 @@ pub(crate) async fn unary<R: Request>(
     lock(&shared.guard)
         .handle_header(R::header(&response), seen_before)
         .map_err(|changed| call(changed.into()))?;
-    Ok(response)
+    Ok((response, body.sent_at))
 }
 
 /// Makes a call and returns the body of its answer, whole.
@@ -95,6 +106,8 @@ pub(crate) struct Answer<B> {
     pub(crate) endpoint: Endpoint,
     /// The token the request carried.
     pub(crate) token: TokenGeneration,
+    /// Not later than when the request was sent.
+    pub(crate) sent_at: Instant,
     /// The highest revision that had been seen when the request was sent.
     pub(crate) seen_before: i64,
 }
@@ -105,6 +118,7 @@ impl<B> Answer<B> {
             content: change(self.content),
             endpoint: self.endpoint,
             token: self.token,
+            sent_at: self.sent_at,
             seen_before: self.seen_before,
         }
     }
@@ -217,7 +231,6 @@ impl Attempts<'_> {
                 } => {
                     let seen_before = lock(&shared.guard).revision();
                     let ended = self.attempt(&endpoint, token, give_up_at).await;
-                    let (now, entropy) = (shared.runtime.now(), shared.runtime.entropy());
                     let mut shared_session;
                     let failure = match ended {
                         Ok(content) => {
@@ -225,11 +238,13 @@ impl Attempts<'_> {
                                 content,
                                 endpoint,
                                 token: call.token_in_use().unwrap_or_default(),
+                                sent_at: now,
                                 seen_before,
                             });
                         }
                         Err(failure) => failure,
                     };
+                    let (now, entropy) = (shared.runtime.now(), shared.runtime.entropy());
                     let mut ring = lock(&shared.ring);
                     let session = match &mut anonymous {
                         Some(session) => session,

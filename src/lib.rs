@@ -62,6 +62,7 @@ mod duplex;
 pub mod embedded;
 mod exchange;
 mod group;
+mod lease;
 mod login;
 mod messages;
 mod pages;
@@ -77,15 +78,19 @@ pub use call::Call;
 pub use client::Client;
 pub use conditional::{ConditionalDelete, ConditionalOutcome, ConditionalPut};
 pub use group::{Auth, Cluster, Elections, KeepAliveOnce, Leases, Locks, Maintenance};
+pub use lease::{
+    KeepAliveCall, Lease, LeaseCall, LeaseStates, Registration, RegistrationCall, RegistrationState,
+    RegistrationStates,
+};
 pub use pages::{KeyValues, Pages};
 pub use snapshot::{SnapshotCall, SnapshotStream};
 pub use watch::{Watch, WatchBatch, WatchCall, WatchHandle, WatchStatus};
 
 pub use etcd_core::codec::Secret;
 pub use etcd_core::endpoint::Endpoint;
-pub use etcd_core::error::{self, Error, ErrorKind, EtcdError, Result};
+pub use etcd_core::error::{self, Error, ErrorKind, EtcdError, LeaseLost, LostReason, Result};
 pub use etcd_core::key::{self, IntoBytes, KeyRange, all_keys, from_key, prefix};
-pub use etcd_core::machine::{BufferLimits, BufferPolicy, ResumeToken, SnapshotProgress};
+pub use etcd_core::machine::{BufferLimits, BufferPolicy, LeaseState, ResumeToken, SnapshotProgress};
 pub use etcd_core::message::{
     self, Compare, Delete, Get, KeyValue, Put, SortOrder, SortTarget, Txn, TxnOp, TxnOpResponse,
 };

@@ -2,10 +2,16 @@
 
 #![allow(clippy::unwrap_used)]
 
+macro_rules! real_servers_only {
+    ($($item:tt)*) => { $($item)* };
+}
+
 mod suite;
 
 mod harness {
     use std::future::Future;
+
+    pub(crate) use etcd_process::{Server, shared};
 
     thread_local! {
         /// One a test: a test is a thread.
@@ -19,5 +25,9 @@ mod harness {
 
     pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
         RUNTIME.with(|runtime| runtime.block_on(future))
+    }
+
+    pub(crate) fn reach_shared(client: anyetcd::ClientBuilder, server: &Server) -> anyetcd::ClientBuilder {
+        client.endpoint(server.client_url())
     }
 }

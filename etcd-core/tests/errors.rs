@@ -280,6 +280,7 @@ fn each_refusal_has_its_sentence() {
         (I::NestedTooDeep { limit: 32 }, "transactions are nested more than 32 deep"),
         (I::EmptyOperation, "an operation of the transaction is empty"),
         (I::KeepsDeleted, "a put of the transaction keeps what an operation before it deletes"),
+        (I::UnknownSortTarget, "the target to sort by is unknown"),
         (I::Missing { what: "version" }, "a version must be given"),
         (I::EmptyName { what: "lock" }, "the name of the lock is empty"),
         (I::EmptyList { what: "endpoint" }, "at least one endpoint must be given"),

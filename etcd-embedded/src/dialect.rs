@@ -60,6 +60,12 @@ impl Dialect {
         self == Self::G2
     }
 
+    /// Whether transactions within a transaction, and in any of them the previous pairs and leases of puts, are held
+    /// against permissions (3.5.28 and 3.5.30, commits 9e4303361 and e8ce1ae41).
+    pub(crate) fn checks_permissions_within_transactions(self) -> bool {
+        self == Self::G2
+    }
+
     /// Whether a compaction keeps the deletions of the very revision it compacts at (3.5.15 and newer).
     pub(crate) fn compaction_keeps_its_deletions(self) -> bool {
         self == Self::G2

@@ -357,7 +357,7 @@ fn writes_once(txn: &Txn) -> bool {
 #[test]
 fn the_store_does_what_the_model_does() {
     for seed in SEEDS {
-        let mut generator = Generator(seed);
+        let mut generator = Generator::new(seed);
         let (mut store, mut leases) = (Store::new(), Leases::default());
         for id in [1, 2] {
             leases.grant(Instant::now(), id, 60, 2).unwrap();
@@ -427,7 +427,7 @@ fn the_store_does_what_the_model_does() {
 
 #[test]
 fn what_a_revision_changed_leads_from_one_revision_to_the_next() {
-    let mut generator = Generator(7);
+    let mut generator = Generator::new(7);
     let (mut store, mut leases) = (Store::new(), Leases::default());
     let mut all = Get::default();
     (all.key, all.range_end) = (Bytes::from_static(b"\0"), Bytes::from_static(b"\0"));

@@ -1,9 +1,11 @@
 //! Leases.
 
 use std::future::IntoFuture;
+use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
-use etcd_core::error::{Code, Error, EtcdError, ProtocolError, Result, ServerError};
+use etcd_core::error::{Code, EtcdError, ProtocolError, Result, ServerError};
 use etcd_core::frame::LineFramer;
 use etcd_core::gateway;
 use etcd_core::message::{
@@ -12,6 +14,8 @@ use etcd_core::message::{
 use etcd_core::runtime::BoxFuture;
 
 use super::group;
+use crate::call::CallOptions;
+use crate::client::{Shared, lock};
 use crate::{Call, exchange};
 
 group! {
@@ -95,13 +99,31 @@ impl IntoFuture for KeepAliveOnce {
             request,
             options,
         } = self.call;
-        // The renewals of a lease are a stream; a stream of one message is answered by one line.
         Box::pin(async move {
-            let answer = exchange::whole_body(&client.shared, &request, &options).await?;
-            let describe = exchange::describe(&request, answer.endpoint);
-            only_answer(answer.content).map_err(describe)
+            let (response, _) = renew_once(&client.shared, &request, &options).await?;
+            Ok(response)
         })
     }
+}
+
+/// Renews a lease by an exchange of its own; returns also when the request was sent.
+pub(crate) async fn renew_once(
+    shared: &Arc<Shared>,
+    request: &LeaseKeepAlive,
+    options: &CallOptions,
+) -> Result<(LeaseKeepAliveResponse, Instant)> {
+    // The renewals of a lease are a stream; a stream of one message is answered by one line.
+    let answer = exchange::whole_body(shared, request, options).await?;
+    let describe = exchange::describe(request, answer.endpoint);
+    let response = only_answer(answer.content).map_err(&describe)?;
+    lock(&shared.guard)
+        .handle_header(&response.header, None)
+        .map_err(|changed| describe(changed.into()))?;
+    if response.ttl <= 0 {
+        let gone = ServerError::new(Code::NotFound, &EtcdError::LeaseNotFound.to_string());
+        return Err(describe(gone.into()));
+    }
+    Ok((response, answer.sent_at))
 }
 
 fn only_answer(body: Bytes) -> Result<LeaseKeepAliveResponse> {
@@ -112,12 +134,7 @@ fn only_answer(body: Bytes) -> Result<LeaseKeepAliveResponse> {
     let line = framer
         .poll_line()
         .ok_or(ProtocolError::MissingField { field: "result" })??;
-    let response = gateway::stream_message::<LeaseKeepAlive>(&line)?;
-    if response.ttl <= 0 {
-        let gone = ServerError::new(Code::NotFound, &EtcdError::LeaseNotFound.to_string());
-        return Err(Error::from(gone));
-    }
-    Ok(response)
+    Ok(gateway::stream_message::<LeaseKeepAlive>(&line)?)
 }
 
 #[cfg(test)]
@@ -125,14 +142,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_renewal_without_time_means_that_the_lease_is_gone() {
+    fn a_renewal_is_answered_by_one_line() {
         let alive = only_answer(Bytes::from_static(
             b"{\"result\":{\"ID\":\"7\",\"TTL\":\"60\"}}\n",
         ))
         .unwrap();
         assert_eq!((alive.id, alive.ttl), (7, 60));
-        let gone = only_answer(Bytes::from_static(b"{\"result\":{\"ID\":\"7\"}}\n")).unwrap_err();
-        assert_eq!(gone.etcd(), Some(EtcdError::LeaseNotFound));
         assert!(only_answer(Bytes::new()).is_err());
     }
 }

@@ -10,6 +10,7 @@ mod maintenance;
 pub use auth::Auth;
 pub use cluster::Cluster;
 pub use election::Elections;
+pub(crate) use lease::renew_once;
 pub use lease::{KeepAliveOnce, Leases};
 pub use lock::Locks;
 pub use maintenance::Maintenance;

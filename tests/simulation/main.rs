@@ -1,12 +1,15 @@
 //! The client, unchanged, in a simulated world.
 //!
 //! A test runs over many seeds; one that fails prints the command that runs it again. `SIM_SEEDS=10000` runs more,
-//! `SIM_FIRST_SEED` others. With `--release` a seed takes some milliseconds.
+//! `SIM_FIRST_SEED` others: with `--release` a seed takes about a millisecond.
 
 #![allow(clippy::unwrap_used)]
 
+mod broken_clients;
 mod determinism;
 mod hour;
+mod logins;
+mod reads;
 mod watch;
 mod writers;
 mod writes;

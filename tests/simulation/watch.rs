@@ -270,7 +270,8 @@ async fn follow(world: &World, wish: &Wish, watch: &mut Watch, record: &WatchRec
             Ok(None) => panic!("nobody cancelled it"),
             Err(error) => return End::Over(error),
         }
-        if wish.slow {
+        // Once nothing goes wrong any more, they have to catch up.
+        if wish.slow && world.elapsed() < TROUBLE {
             world.sleep(Duration::from_millis(world.random(4000))).await;
         }
     }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use anyetcd::message::{Permission, PermissionType, UserAdd};
 use anyetcd::{Client, ErrorKind, EtcdError, prefix};
-use etcd_process::{Dialect, Server};
+use etcd_process::Dialect;
 use futures_util::future::join_all;
 
-use super::{World, eventually, pause};
+use super::{Server, World, eventually, pause};
 
 const LOGINS: &str = "grpc_server_started_total{grpc_method=\"Authenticate\",\
     grpc_service=\"etcdserverpb.Auth\",grpc_type=\"unary\"}";

@@ -6,10 +6,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use anyetcd::{BoxFuture, Client, Get, HttpConfig, PoolConfig, Put, Txn, TxnOp, TxnOpResponse, prefix};
-use etcd_process::Server;
 use futures_util::future::{join, join_all};
 
-use super::World;
+use super::{Server, World};
 
 /// How many connections the clients here may have.
 const CONNECTIONS: usize = 8;

@@ -1,10 +1,7 @@
 //! Another cluster, or an older history of the same, behind a known address.
 
-use std::fs;
-
 use anyetcd::ErrorKind;
 use anyetcd::error::ClusterChanged;
-use etcd_process::Server;
 
 use super::{Proxy, World};
 
@@ -47,7 +44,7 @@ pub(crate) async fn a_server_that_lost_its_data_is_reported_and_not_papered_over
     for value in ["1", "2", "3", "4", "5"] {
         revision = client.put("k", value).await.unwrap().header.revision;
     }
-    restart_without_data(&mut server);
+    server.restart_without_data();
 
     let error = client.get("k").await.unwrap_err();
     match error.kind() {
@@ -63,10 +60,4 @@ pub(crate) async fn a_server_that_lost_its_data_is_reported_and_not_papered_over
 
     let anew = World::client_of(&server);
     assert_eq!(anew.get("k").await.unwrap().first().unwrap().version, 1);
-}
-
-fn restart_without_data(server: &mut Server) {
-    server.kill();
-    fs::remove_dir_all(server.data_dir()).unwrap();
-    server.restart();
 }

@@ -10,6 +10,7 @@ use anyetcd::message::{LeaderKey, MAX_LEASE_TTL, MAX_TXN_OPS};
 use anyetcd::{
     Client, ClientBuilder, Compare, Delete, Error, ErrorKind, Get, Put, Result, SortOrder, SortTarget, Txn, TxnOp,
 };
+use etcd_core::codec::from_json;
 use futures_util::FutureExt;
 
 use super::World;
@@ -185,6 +186,16 @@ pub(crate) async fn a_transaction_does_not_keep_what_it_has_deleted(_world: Worl
             client.txn(apart),
         ],
     );
+}
+
+pub(crate) async fn a_read_sorts_by_what_is_known(_world: World) {
+    let untouched = Untouched::new();
+    let client = &untouched.client;
+    let get: Get = from_json(br#"{"key":"aw==","sort_target":7}"#).unwrap();
+    let target = || get.sort_target.clone();
+    let ascending = || client.get("k").sort(target(), SortOrder::Ascend);
+    untouched.assert_refused(&Invalid::UnknownSortTarget, [ascending()]);
+    untouched.assert_refused(&Invalid::UnknownSortTarget, [client.txn(Txn::new().then([get.clone()]))]);
 }
 
 pub(crate) async fn what_a_transaction_keeps_before_or_beside_a_deletion_is_fine_with_servers(world: World) {

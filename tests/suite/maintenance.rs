@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 use anyetcd::message::AlarmType;
 use anyetcd::{ErrorKind, EtcdError};
-use etcd_process::{Cluster, Dialect, Server};
+use etcd_process::{Cluster, Dialect};
 
-use super::{World, eventually};
+use super::{Server, World, eventually};
 
 pub(crate) async fn a_member_tells_its_version_size_and_leader(world: World) {
     let url = world.server().client_url();
     let status = world.client.maintenance().status(url).await.unwrap();
-    assert_eq!(status.version, etcd_process::binaries::version(world.dialect));
+    assert_eq!(status.version, world.server().version());
     assert!(status.db_size > 0 && status.db_size_in_use > 0);
     assert!(status.raft_term > 0 && status.raft_index > 0);
     assert_eq!((status.leader, status.is_learner), (status.header.member_id, false));

@@ -1,8 +1,12 @@
-//! One behaviour a test, each on every runtime and against every dialect's real server.
+//! One behaviour a test, each on every runtime, against every dialect's real server, and on the embedded etcd.
 //!
-//! `tests/on_tokio.rs`, `on_async_std.rs` and `on_smol.rs` mount this folder, each beside a `harness` of its own
-//! that says how to block on a future and which runtime clients use. A behaviour is an `async fn(World)`; its
-//! name in the list below makes three tests of it, one a dialect.
+//! `tests/on_tokio.rs`, `on_async_std.rs`, `on_smol.rs` and `on_embedded.rs` mount this folder, each beside a `harness`
+//! of its own that says how to block on a future, which runtime clients use, what a [`Server`] is and how one reaches
+//! the shared one. A behaviour is an `async fn(World)`; its name in the list below makes three tests of it, one a
+//! dialect.
+//!
+//! A name, or a whole area, that is followed by a reason is not mounted on the embedded etcd, for that reason: the
+//! macro `real_servers_only!` of whoever mounts this folder drops it there and nowhere else.
 //!
 //! Behaviours share one server a dialect and keep to keys below [`World::key`]; one that disturbs its server
 //! starts its own ([`World::own_server`]).
@@ -21,6 +25,9 @@ pub(crate) use eventually::{eventually, pause};
 pub(crate) use proxy::Proxy;
 pub(crate) use world::World;
 
+/// Etcd as a process, or embedded, to be disturbed in the same ways.
+pub(crate) use crate::harness::Server;
+
 /// A behaviour that takes longer than this hangs: the slowest take some 20 s on a loaded machine.
 const HANGS_AFTER: Duration = Duration::from_secs(180);
 
@@ -37,26 +44,36 @@ fn run<F: Future<Output = ()>>(dialect: Dialect, behaviour: impl FnOnce(World) -
 }
 
 macro_rules! behaviours {
-    ($( $area:ident { $($name:ident,)* } )*) => {
-        $( mod $area; )*
-        behaviours!(@dialect g1_6, G1_6, $( $area { $($name,)* } )*);
-        behaviours!(@dialect g1_16, G1_16, $( $area { $($name,)* } )*);
-        behaviours!(@dialect g2, G2, $( $area { $($name,)* } )*);
+    ($( $area:ident $(: $why:literal)? { $($name:ident $(: $because:literal)?,)* } )*) => {
+        $( behaviours!(@where [$($why)?] mod $area;); )*
+        behaviours!(@dialect g1_6, G1_6, $( $area [$($why)?] { $($name [$($because)?],)* } )*);
+        behaviours!(@dialect g1_16, G1_16, $( $area [$($why)?] { $($name [$($because)?],)* } )*);
+        behaviours!(@dialect g2, G2, $( $area [$($why)?] { $($name [$($because)?],)* } )*);
     };
-    (@dialect $module:ident, $dialect:ident, $( $area:ident { $($name:ident,)* } )*) => {
+    (@dialect $module:ident, $dialect:ident,
+        $( $area:ident $why:tt { $($name:ident $because:tt,)* } )*
+    ) => {
         mod $module {
             $(
-                mod $area {
+                behaviours!(@where $why mod $area {
                     $(
-                        #[test]
-                        fn $name() {
-                            let dialect = etcd_process::Dialect::$dialect;
-                            super::super::run(dialect, super::super::$area::$name);
-                        }
+                        behaviours!(@where $because
+                            #[test]
+                            fn $name() {
+                                let dialect = etcd_process::Dialect::$dialect;
+                                super::super::run(dialect, super::super::$area::$name);
+                            }
+                        );
                     )*
-                }
+                });
             )*
         }
+    };
+    (@where [] $($item:tt)*) => {
+        $($item)*
+    };
+    (@where [$reason:literal] $($item:tt)*) => {
+        real_servers_only! { $($item)* }
     };
 }
 
@@ -69,7 +86,7 @@ behaviours! {
         tokens_that_expired_or_were_lost_are_renewed_unseen_with_one_login_for_all,
         users_and_roles_are_added_read_listed_and_deleted,
     }
-    cluster {
+    cluster: "the embedded etcd has one member, and cannot be given another" {
         a_learner_is_added_hands_calls_on_and_is_promoted_once_it_is_in_sync,
         a_member_that_has_not_started_is_updated_and_removed,
     }
@@ -78,13 +95,13 @@ behaviours! {
         another_cluster_at_the_same_address_is_reported_until_a_client_is_made_anew,
     }
     failover {
-        a_cluster_goes_on_without_its_leader_and_says_so_without_a_quorum,
+        a_cluster_goes_on_without_its_leader_and_says_so_without_a_quorum: "the embedded etcd has one member",
         a_put_whose_answer_is_lost_is_not_repeated_and_a_get_is,
         calls_move_on_from_an_endpoint_that_refuses,
         every_acknowledged_put_is_there_after_restarts_and_none_was_made_twice,
         reads_move_on_from_an_endpoint_that_is_silent_and_writes_once_it_is_known,
     }
-    interop {
+    interop: "etcdctl speaks gRPC, which the embedded etcd does not" {
         etcdctl_campaigns_against_our_leader_and_we_against_its,
         etcdctl_reads_what_we_wrote,
         etcdctl_waits_for_our_lock_and_we_for_its,
@@ -165,6 +182,21 @@ behaviours! {
         a_lease_nobody_renews_takes_its_keys_along,
         a_renewal_gives_the_full_time_again,
     }
+    lease_keeper {
+        a_lease_lives_until_it_is_revoked_and_its_keys_with_it,
+        a_dropped_lease_is_revoked_and_a_detached_one_is_not,
+        a_lease_that_somebody_else_revokes_is_lost_and_the_others_live,
+        a_refresh_gives_the_full_time_and_finds_out_what_is_gone,
+        many_leases_share_one_connection,
+        a_lease_outlives_cut_connections,
+        a_lease_of_five_seconds_outlives_a_restart_that_takes_two,
+        a_lease_whose_server_is_stopped_is_lost_before_its_time_ends_and_says_why,
+        a_lease_moves_on_from_members_that_die_or_fall_silent,
+        a_dropped_grant_leaves_no_lease,
+        a_grant_whose_answer_is_lost_grants_one_lease,
+        where_requests_are_held_back_leases_are_renewed_one_by_one,
+        a_registration_comes_back_and_leaves_alone_what_others_took,
+    }
     lock {
         a_free_lock_is_taken_at_once_under_a_key_of_its_lease,
         locks_of_other_names_do_not_wait_for_each_other,
@@ -236,6 +268,7 @@ behaviours! {
         locks_and_elections_have_names,
         a_transaction_keeps_to_its_limits,
         a_transaction_does_not_keep_what_it_has_deleted,
+        a_read_sorts_by_what_is_known,
         what_a_transaction_keeps_before_or_beside_a_deletion_is_fine_with_servers,
         a_compaction_names_a_revision,
         administration_names_what_it_is_about,
@@ -248,7 +281,7 @@ behaviours! {
         a_member_tells_its_version_size_and_leader,
         an_alarm_is_raised_listed_and_cleared,
         checksums_and_downgrades_are_asked_for_where_they_are_offered,
-        only_the_leader_hands_the_leadership_on,
+        only_the_leader_hands_the_leadership_on: "the embedded etcd has one member",
     }
     watch {
         a_watch_tells_what_is_written_after_it_was_asked_for,
@@ -264,11 +297,11 @@ behaviours! {
         a_token_is_where_another_watch_goes_on,
         a_token_of_another_cluster_or_from_the_future_is_refused,
         progress_is_the_revision_up_to_which_all_was_received,
-        a_server_tells_of_progress_by_itself_where_it_was_asked_to,
+        a_server_tells_of_progress_by_itself_where_it_was_asked_to: "its interval is no flag",
         what_cannot_be_watched_is_said_at_once,
         watches_of_a_client_do_not_disturb_each_other,
     }
-    watch_faults {
+    watch_faults: "the simulation has more faults than these" {
         what_was_written_while_the_connection_was_cut_is_told,
         a_server_may_be_killed_and_restarted_under_a_watch,
         a_silent_server_is_left_and_found_again,
@@ -284,18 +317,18 @@ behaviours! {
         a_watch_without_room_ends_with_the_position_to_go_on_from,
         a_watch_without_room_may_tell_only_the_last_of_each_key,
     }
-    watch_ends {
+    watch_ends: "it has no gauge of its watchers" {
         each_way_of_ending_a_watch_ends_it_on_the_server,
         a_watch_may_be_given_up_at_any_point_of_its_creation,
         the_connection_ends_with_its_last_watch_and_comes_back_with_the_next,
         a_watch_goes_on_without_its_client_and_ends_with_itself,
     }
-    watch_load {
+    watch_load: "what one process serves itself proves nothing" {
         two_hundred_thousand_events_of_the_past_arrive_whole,
         ten_thousand_watches_live_on_one_connection_and_half_of_them_leave,
     }
     snapshot {
-        a_saved_snapshot_is_private_complete_and_what_etcdctl_takes,
+        a_saved_snapshot_is_private_complete_and_can_be_restored,
         a_server_that_falls_silent_midway_is_left_after_the_timeout,
         a_snapshot_dropped_midway_leaves_no_file_and_no_connection,
         a_snapshot_is_written_to_any_writer_over_nothing_but_whole_files,

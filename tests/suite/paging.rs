@@ -157,7 +157,9 @@ pub(crate) async fn a_range_without_keys_ends_at_once(world: World) {
 pub(crate) async fn a_page_that_was_not_waited_for_is_not_lost(world: World) {
     let base = world.key("");
     fill(&world.client, &base, 400, small).await;
-    let mut kvs = world.client.get(prefix(&base)).pages().unwrap().page_bytes(SMALL_PAGE).key_values();
+    // Over a socket, where an answer takes a while.
+    let client = World::client_of(world.server());
+    let mut kvs = client.get(prefix(&base)).pages().unwrap().page_bytes(SMALL_PAGE).key_values();
     let (mut seen, mut dropped) = (Vec::new(), 0);
     loop {
         // Polls once, and drops the future if that is not enough.

@@ -2,14 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyetcd::error::TimeoutPhase;
 use anyetcd::{Client, Error, ErrorKind, SnapshotProgress};
-use etcd_process::Server;
 use futures_util::future::{Either, select};
 
 use super::{Proxy, World, eventually};
@@ -17,7 +16,7 @@ use super::{Proxy, World, eventually};
 /// More than sockets hold on the way.
 const LARGE: usize = 20 << 20;
 
-pub(crate) async fn a_saved_snapshot_is_private_complete_and_what_etcdctl_takes(world: World) {
+pub(crate) async fn a_saved_snapshot_is_private_complete_and_can_be_restored(world: World) {
     let server = world.own_server();
     let client = World::client_of(&server);
     fill(&client, LARGE).await;
@@ -44,7 +43,7 @@ pub(crate) async fn a_saved_snapshot_is_private_complete_and_what_etcdctl_takes(
     assert!(reports.iter().all(|report| report.total == done.total));
     assert_eq!(reports.last().unwrap().received, done.total);
 
-    etcdctl_takes(&server, &path, &folder);
+    server.takes_snapshot(&path, &folder.path.join("restored")).unwrap();
 }
 
 pub(crate) async fn a_snapshot_is_written_to_any_writer_over_nothing_but_whole_files(world: World) {
@@ -58,7 +57,7 @@ pub(crate) async fn a_snapshot_is_written_to_any_writer_over_nothing_but_whole_f
     let folder = Folder::new();
     let path = folder.path.join("copy.db");
     fs::write(&path, &written).unwrap();
-    etcdctl_takes(&server, &path, &folder);
+    server.takes_snapshot(&path, &folder.path.join("restored")).unwrap();
 
     // What is there already, whole or left behind, is replaced.
     let part = folder.path.join("copy.db.part");
@@ -155,18 +154,6 @@ async fn fill(client: &Client, bytes: usize) {
     for n in 0..bytes >> 20 {
         client.put(format!("k{n}"), &value).await.unwrap();
     }
-}
-
-/// `status` reads the database, `restore` compares it with its SHA-256.
-fn etcdctl_takes(server: &Server, snapshot: &Path, folder: &Folder) {
-    let path = snapshot.to_str().unwrap();
-    let status = server.etcdctl(["snapshot", "status", path, "-w", "json"]);
-    let said = String::from_utf8_lossy(&status.stdout);
-    assert!(status.status.success() && said.contains("\"totalKey\":"), "{status:?}");
-    let restored = folder.path.join("restored");
-    let restored = restored.to_str().unwrap();
-    let restore = server.etcdctl(["snapshot", "restore", path, "--data-dir", restored]);
-    assert!(restore.status.success(), "{restore:?}");
 }
 
 /// A folder of its own, removed when dropped.

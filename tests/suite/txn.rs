@@ -5,9 +5,8 @@ use std::cmp::Ordering;
 use anyetcd::error::InvalidArgument;
 use anyetcd::message::{Comparison, MAX_TXN_OPS, TxnResponse};
 use anyetcd::{Compare, Delete, ErrorKind, EtcdError, Get, Put, Txn, TxnOp, TxnOpResponse, prefix};
-use etcd_process::Server;
 
-use super::World;
+use super::{Server, World};
 
 async fn holds(world: &World, conditions: impl IntoIterator<Item = Compare>) -> bool {
     world

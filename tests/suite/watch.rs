@@ -7,7 +7,7 @@ use anyetcd::message::{Event, EventType, WatchFilter};
 use anyetcd::{Client, ErrorKind, EtcdError, ResumeToken, Txn, Put, Watch, WatchBatch, prefix};
 use etcd_process::Dialect;
 
-use super::World;
+use super::{Server, World};
 
 /// The next batch of a watch that has one.
 pub(super) async fn next(watch: &mut Watch) -> WatchBatch {
@@ -265,7 +265,7 @@ pub(crate) async fn progress_is_the_revision_up_to_which_all_was_received(world:
 
 pub(crate) async fn a_server_tells_of_progress_by_itself_where_it_was_asked_to(world: World) {
     let interval = "--experimental-watch-progress-notify-interval=200ms";
-    let server = etcd_process::Server::builder(world.dialect).args([interval]).start();
+    let server = Server::builder(world.dialect).args([interval]).start();
     let client = World::client_of(&server);
     let mut watch = client.watch("k").progress_notify().await.unwrap();
     let mut quiet = client.watch("k").await.unwrap();

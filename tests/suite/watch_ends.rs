@@ -4,10 +4,9 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use anyetcd::{Client, Watch};
-use etcd_process::Server;
 use futures_util::future::{Either, join_all, select};
 
-use super::{Proxy, World};
+use super::{Proxy, Server, World};
 
 pub(super) const WATCHERS: &str = "etcd_debugging_mvcc_watcher_total";
 pub(super) const STREAMS: &str = "etcd_debugging_mvcc_watch_stream_total";

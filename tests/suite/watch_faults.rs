@@ -1,16 +1,15 @@
 //! What a watch tells when everything around it fails: what it tells while nothing does.
 
-use std::fs;
 use std::thread;
 use std::time::Duration;
 
 use anyetcd::error::{ClusterChanged, WatchError};
 use anyetcd::message::{Event, Permission};
 use anyetcd::{BufferLimits, BufferPolicy, Client, ErrorKind, EtcdError, Watch, WatchStatus, prefix};
-use etcd_process::{Cluster, Server};
+use etcd_process::Cluster;
 
 use super::watch::{events, next, values};
-use super::{Proxy, World, eventually};
+use super::{Proxy, Server, World, eventually};
 
 /// Notices silence after 1.5 s.
 fn impatient(urls: &[&str]) -> Client {
@@ -69,7 +68,7 @@ pub(crate) async fn a_server_may_be_killed_and_restarted_under_a_watch(world: Wo
         put(&client, "k", 2 * round).await;
         server = blocking(move || {
             if round == 1 {
-                server.terminate();
+                server.kill();
             }
             server.restart();
             server
@@ -321,9 +320,7 @@ pub(crate) async fn another_cluster_and_a_lost_history_are_reported_and_not_wait
     put(&client, "k", 5).await;
     events(&mut watch, 1).await;
     let server = blocking(move || {
-        server.kill();
-        fs::remove_dir_all(server.data_dir()).unwrap();
-        server.restart();
+        server.restart_without_data();
         server
     })
     .await;

@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyetcd::{Client, ClientBuilder, Runtime as _};
-use etcd_process::{Dialect, Server, shared};
+use etcd_process::Dialect;
+
+use super::Server;
+use crate::harness::shared;
 
 /// A client of one dialect's server, and names that no other behaviour uses.
 pub(crate) struct World {
@@ -19,7 +22,9 @@ impl World {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         Self {
             dialect,
-            client: Self::client_of(shared(dialect)),
+            client: crate::harness::reach_shared(Self::builder(), shared(dialect))
+                .build()
+                .expect("a server's own URL is an endpoint"),
             prefix: format!("behaviour/{}/", NEXT.fetch_add(1, Ordering::Relaxed)),
         }
     }

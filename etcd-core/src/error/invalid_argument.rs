@@ -56,6 +56,9 @@ pub enum InvalidArgument {
     /// an upper bound. Servers miss that the two overlap, and die of it; any other overlap they refuse.
     #[error("a put of the transaction keeps what an operation before it deletes")]
     KeepsDeleted,
+    /// A read that sorts by something that this version does not know. Servers that do not know it either die of it.
+    #[error("the target to sort by is unknown")]
+    UnknownSortTarget,
     /// A part of the request that has to be there.
     #[error("a {what} must be given")]
     Missing {

@@ -21,6 +21,7 @@ mod http_error;
 mod integrity;
 mod invalid_argument;
 mod judgement;
+mod lease_lost;
 mod protocol;
 mod response;
 mod server;
@@ -36,6 +37,7 @@ pub use http_error::HttpError;
 pub use integrity::{ClusterChanged, SnapshotError};
 pub use invalid_argument::{InvalidArgument, InvalidEndpoint};
 pub use judgement::{Fault, Outcome, Retry, RetryClass};
+pub use lease_lost::{LeaseLost, LostReason};
 pub use protocol::ProtocolError;
 pub use response::MAX_ERROR_BODY;
 pub use server::ServerError;
@@ -102,6 +104,9 @@ pub enum ErrorKind {
     /// A watch ended.
     #[error(transparent)]
     Watch(#[from] WatchError),
+    /// The lease that this depended on is lost.
+    #[error(transparent)]
+    LeaseLost(#[from] LeaseLost),
 }
 
 impl Error {
@@ -225,6 +230,7 @@ impl ErrorKind {
                 | TransportErrorKind::Io => Fault::Network,
             },
             Self::Snapshot(SnapshotError::Destination(_)) => Fault::Caller,
+            Self::LeaseLost(lost) => lost.fault(),
             Self::Http(_) | Self::Protocol(_) | Self::ClusterChanged(_) | Self::Snapshot(_) => Fault::Peer,
         }
     }
@@ -233,7 +239,8 @@ impl ErrorKind {
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::InvalidArgument(_) | Self::Watch(_) => Outcome::NotApplied,
+            // The loss was known here; nothing was sent.
+            Self::InvalidArgument(_) | Self::LeaseLost(_) | Self::Watch(_) => Outcome::NotApplied,
             Self::Server(error) => error.outcome(),
             Self::Http(error) => error.outcome(),
             Self::Timeout(timeout) => timeout.outcome(),
@@ -274,6 +281,7 @@ impl ErrorKind {
             | Self::Protocol(_)
             | Self::ResponseTooLarge { .. }
             | Self::ClusterChanged(_)
+            | Self::LeaseLost(_)
             | Self::Watch(_) => Retry::Never,
         }
     }
@@ -329,6 +337,7 @@ from_parts!(
     Timeout,
     ClusterChanged,
     SnapshotError,
+    LeaseLost,
     WatchError
 );
 

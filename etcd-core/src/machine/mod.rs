@@ -17,6 +17,7 @@
 //! | [`EndpointRing`] | which member is asked first, for all calls of a client |
 //! | [`Session`] | which token calls carry, and when it needs to be replaced |
 //! | [`ClusterGuard`] | whether answers still come from the cluster, and the history, they came from before |
+//! | [`LeaseKeeper`] | when and how each lease is renewed, and when it must be taken for lost |
 //! | [`Pager`] | what the next page of a large range is, and how large |
 //! | [`WatchConnection`] | for all watches of one connection: when to create them, from which revision, what of the answers is theirs, when to begin anew |
 //! | [`BatchBuffer`] | what a watch may hold that nobody has taken yet |
@@ -25,6 +26,7 @@
 mod backoff;
 mod cluster_guard;
 mod endpoint_ring;
+mod lease_keeper;
 mod pager;
 mod session;
 mod snapshot;
@@ -34,6 +36,7 @@ mod watch;
 pub use backoff::Backoff;
 pub use cluster_guard::ClusterGuard;
 pub use endpoint_ring::EndpointRing;
+pub use lease_keeper::{KeeperStep, LeaseKeeper, LeaseKey, LeaseState};
 pub use pager::{FIRST_PAGE_KEYS, MAX_PAGE_KEYS, PAGE_BYTES, Pager};
 pub use session::{Credentials, Session, TokenGeneration};
 pub use snapshot::{SnapshotProgress, SnapshotVerifier};

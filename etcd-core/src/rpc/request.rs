@@ -177,7 +177,8 @@ impl Request for Get {
     const RPC: &'static Rpc = &rows::RANGE;
 
     fn validate(&self, _: &Limits) -> Result<(), InvalidArgument> {
-        key_given(&self.key)
+        key_given(&self.key)?;
+        sort_target_known(&self.sort_target)
     }
 
     fn is_linearizable(&self) -> bool {
@@ -312,6 +313,15 @@ pub(super) fn key_given(key: &[u8]) -> Result<(), InvalidArgument> {
         Err(InvalidArgument::EmptyKey)
     } else {
         Ok(())
+    }
+}
+
+/// Servers sort with whatever stands for the target, and end with a panic where nothing does (`Range` in `apply.go` of 3.4
+/// and 3.5).
+fn sort_target_known(target: &SortTarget) -> Result<(), InvalidArgument> {
+    match target {
+        SortTarget::Other(_) => Err(InvalidArgument::UnknownSortTarget),
+        _ => Ok(()),
     }
 }
 

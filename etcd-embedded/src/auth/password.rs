@@ -12,11 +12,22 @@ pub(super) struct Password {
     digest: [u8; 32],
 }
 
+/// No password has this one, as far as anybody knows.
+const NO_DIGEST: [u8; 32] = [0; 32];
+
 impl Password {
     pub(super) fn new(password: &Secret, salt: u64) -> Self {
         Self {
             salt,
             digest: digest(salt, password),
+        }
+    }
+
+    /// One that no password matches.
+    pub(super) fn unusable() -> Self {
+        Self {
+            salt: 0,
+            digest: NO_DIGEST,
         }
     }
 
@@ -62,5 +73,6 @@ mod tests {
         assert!(!password.matches(&"hunter".into()));
         assert_ne!(password, Password::new(&"hunter2".into(), 5));
         assert_eq!(format!("{password:?}"), "<password>");
+        assert!(!Password::unusable().matches(&"".into()));
     }
 }

@@ -1,5 +1,8 @@
 //! Whether a set of permissions allows an access.
 
+use std::cmp::Ordering;
+
+use bytes::Bytes;
 use etcd_core::message::{Permission, PermissionType};
 
 use crate::span::Span;
@@ -22,7 +25,8 @@ impl Access {
     }
 }
 
-/// Whether the union of `permissions` covers `wanted`.
+/// Whether the union of `permissions` covers `wanted`: `Contains` of etcd's interval tree, which finds that a range whose
+/// end comes before its key lies within what begins before the one and ends after the other.
 pub(super) fn permits<'a>(
     permissions: impl Iterator<Item = &'a Permission>,
     access: Access,
@@ -36,26 +40,53 @@ pub(super) fn permits<'a>(
     if wanted.single().is_some() {
         return granted.iter().any(|span| span.contains(wanted.key()));
     }
-    if granted.iter().any(|span| span.covers(wanted)) {
-        return true;
+    let wanted_end = End(wanted.end());
+    granted.retain(|span| wanted_end.is_after(span.key()) && End(span.end()).is_after(wanted.key()));
+    granted.sort_by(|a, b| a.key().cmp(b.key()));
+    let Some(first) = granted.first() else {
+        return false;
+    };
+    if first.key() > wanted.key() {
+        return false;
     }
     // Walk over the grants in the order of their keys, pushing forward what is covered so far.
-    granted.sort_by(|a, b| a.key().cmp(b.key()));
-    let mut covered = wanted.key().clone();
+    let mut covered = End(first.end());
     for span in &granted {
-        if *span.key() > covered {
-            break;
+        if covered.is_before(span.key()) {
+            return false;
         }
-        match span.end() {
-            None => return true,
-            Some(end) if end > covered => covered = end,
-            Some(_) => {}
-        }
-        if wanted.end().is_some_and(|end| covered >= end) {
-            return true;
+        covered = covered.max(End(span.end()));
+    }
+    covered >= wanted_end
+}
+
+/// The end of a range; `None` is after every key.
+#[derive(PartialEq, Eq)]
+struct End(Option<Bytes>);
+
+impl End {
+    fn is_after(&self, key: &Bytes) -> bool {
+        self.0.as_ref().is_none_or(|end| end > key)
+    }
+
+    fn is_before(&self, key: &Bytes) -> bool {
+        self.0.as_ref().is_some_and(|end| end < key)
+    }
+}
+
+impl PartialOrd for End {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for End {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (&self.0, &other.0) {
+            (Some(one), Some(other)) => one.cmp(other),
+            (one, other) => one.is_none().cmp(&other.is_none()),
         }
     }
-    false
 }
 
 /// Whether a permission's range makes sense (`isValidPermissionRange`).
@@ -65,7 +96,6 @@ pub(super) fn is_valid(permission: &Permission) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use etcd_core::key::prefix;
 
     use super::*;
@@ -98,6 +128,22 @@ mod tests {
         assert!(!permits(permissions.iter(), Access::Read, &wanted("a", "e")));
         assert!(permits(permissions.iter(), Access::Read, &wanted("y", "\0")));
         assert!(!permits(permissions.iter(), Access::Read, &wanted("c", "\0")));
+    }
+
+    #[test]
+    fn a_reversed_range_lies_within_what_spans_both_its_ends() {
+        for (permission, permitted) in [
+            (Permission::read("a".."z"), true),
+            (Permission::read("b".."d"), false),
+            (Permission::read("c".."z"), false),
+            (Permission::read("a".."c"), false),
+            (Permission::read("a"..), true),
+        ] {
+            assert_eq!(
+                permits([&permission].into_iter(), Access::Read, &wanted("d", "b")),
+                permitted
+            );
+        }
     }
 
     #[test]

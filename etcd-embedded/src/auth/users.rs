@@ -112,14 +112,21 @@ impl Users {
         Ok(())
     }
 
+    /// `hashes_nothing` says whether an empty password is hashed too, or else kept as an empty hash, with which nobody
+    /// can log in (`UserChangePassword` in `v3_server.go` of 3.5). A user can be added with an empty one.
     pub(crate) fn change_password(
         &mut self,
         change: &UserChangePassword,
         salt: u64,
+        hashes_nothing: bool,
     ) -> Result<(), EtcdError> {
         let user = self.user_mut(&change.name)?;
         if user.password.is_some() {
-            user.password = Some(Password::new(&change.password, salt));
+            user.password = Some(if change.password.expose().is_empty() && !hashes_nothing {
+                Password::unusable()
+            } else {
+                Password::new(&change.password, salt)
+            });
         }
         self.revision += 1;
         Ok(())

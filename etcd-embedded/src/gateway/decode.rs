@@ -7,6 +7,8 @@
 mod legacy;
 mod modern;
 
+use std::borrow::Cow;
+
 use etcd_core::rpc::Rpc;
 
 use super::json::{Document, JsonError, parse};
@@ -87,6 +89,15 @@ impl<'o> Members<'o> {
 
     fn end(self) {
         self.out.push('}');
+    }
+}
+
+/// What is left of base64 without line breaks, which do not count.
+fn without_line_breaks(text: &str) -> Cow<'_, str> {
+    if memchr::memchr2(b'\r', b'\n', text.as_bytes()).is_some() {
+        Cow::Owned(text.replace(['\r', '\n'], ""))
+    } else {
+        Cow::Borrowed(text)
     }
 }
 

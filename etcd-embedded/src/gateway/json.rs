@@ -49,6 +49,23 @@ pub(super) struct Document<'a> {
     pub(super) invalid_utf8: Option<usize>,
 }
 
+/// Reads a text that is one document and nothing else; `None` if there is nothing but whitespace.
+pub(super) fn parse_whole(text: &[u8]) -> Result<Option<Document<'_>>, JsonError> {
+    let document = parse(text)?;
+    if let Some(document) = &document {
+        let mut rest = Parser {
+            text,
+            position: document.end,
+            invalid_utf8: None,
+        };
+        rest.skip_whitespace();
+        if rest.position < text.len() {
+            return Err(rest.unexpected("after top-level value"));
+        }
+    }
+    Ok(document)
+}
+
 /// Reads the first document of `text`; `None` if there is nothing but whitespace.
 pub(super) fn parse(text: &[u8]) -> Result<Option<Document<'_>>, JsonError> {
     let mut parser = Parser {
@@ -187,7 +204,12 @@ impl<'a> Parser<'a> {
                     self.escape()?;
                 }
                 0..0x20 => return Err(self.unexpected("in string literal")),
-                _ => self.position += 1,
+                // A value of a megabyte is one such run.
+                _ => {
+                    let rest = &self.text[self.position..];
+                    let is_special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+                    self.position += rest.iter().position(is_special).unwrap_or(rest.len());
+                }
             }
         }
         let raw = &self.text[start + 1..self.position];
@@ -292,6 +314,10 @@ fn quote(character: u8) -> String {
         b'\'' => r"'\''".into(),
         b'"' => r#"'"'"#.into(),
         b'\\' => r"'\\'".into(),
+        0x07 => r"'\a'".into(),
+        0x08 => r"'\b'".into(),
+        0x0b => r"'\v'".into(),
+        0x0c => r"'\f'".into(),
         b'\n' => r"'\n'".into(),
         b'\r' => r"'\r'".into(),
         b'\t' => r"'\t'".into(),

@@ -138,7 +138,7 @@ impl Gateway {
         &self.server
     }
 
-    /// The server behind it, to act on; what it says is passed on with the next thing that is handled.
+    /// The server behind it, to act on. What it says then is passed on by [`pump`](Self::pump).
     pub(crate) fn server_mut(&mut self) -> &mut Server {
         &mut self.server
     }
@@ -148,6 +148,7 @@ impl Gateway {
         self.exchanges.clear();
         self.calls.clear();
         self.outputs.clear();
+        self.is_shut_down = false;
         self.server.restart(now);
     }
 
@@ -168,6 +169,12 @@ impl Gateway {
         }
         match route::route(self.dialect(), &self.server, request) {
             Route::Reply(reply) => self.reply(id, reply),
+            Route::Call(rpc, options)
+                if rpc.kind == RpcKind::Bidirectional
+                    && options.timeout.is_some_and(|timeout| timeout.is_zero()) =>
+            {
+                self.reply(id, Reply::too_late(self.dialect()));
+            }
             Route::Call(rpc, options) => {
                 let phase = if rpc.kind == RpcKind::Bidirectional {
                     let call = self.server.handle_open(now, rpc, options.clone());
@@ -320,6 +327,9 @@ impl Gateway {
             Err(undecodable) => Err(undecodable),
         };
         match request {
+            Ok(_) if exchange.options.timeout.is_some_and(|timeout| timeout.is_zero()) => {
+                self.reply(id, Reply::too_late(dialect));
+            }
             Ok(request) => {
                 let call = self.server.handle_call(now, request, exchange.options.clone());
                 exchange.phase = Phase::Answering(call);
@@ -377,7 +387,7 @@ impl Gateway {
     }
 
     /// Passes on what the server has to say.
-    fn pump(&mut self) {
+    pub(crate) fn pump(&mut self) {
         while let Some(output) = self.server.poll_output() {
             let Some(id) = self.calls.get(&output.call).copied() else {
                 continue;
@@ -407,7 +417,7 @@ impl Gateway {
     fn end_stream(&mut self, id: ExchangeId, result: Result<(), Status>) {
         let dialect = self.dialect();
         match result {
-            Ok(()) => self.ensure_head(id, reply::stream_head(http::StatusCode::OK)),
+            Ok(()) => self.ensure_head(id, reply::silent_stream_head(dialect)),
             Err(status) => {
                 self.ensure_head(id, reply::stream_head(reply::http_status(dialect, status.code())));
                 self.push(id, GatewayEvent::Data(reply::error_line(dialect, &status)));

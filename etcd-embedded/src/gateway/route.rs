@@ -18,6 +18,7 @@ pub(super) enum Route {
 
 pub(super) fn route<B>(dialect: Dialect, server: &Server, request: &Request<B>) -> Route {
     if request.method() == Method::OPTIONS {
+        // Browsers ask before they send (`accessController` in `server/embed/serve.go`).
         return Route::Reply(Reply::preflight());
     }
     let path = decode_percent(request.uri().path());
@@ -39,7 +40,8 @@ pub(super) fn route<B>(dialect: Dialect, server: &Server, request: &Request<B>) 
     }
     let mut options = CallOptions::new();
     options.token = token(request.headers());
-    if let Some(timeout) = header(request.headers(), "grpc-timeout") {
+    options.require_leader = header(request.headers(), "grpc-metadata-hasleader").as_deref() == Some("true");
+    if let Some(timeout) = header(request.headers(), "grpc-timeout").filter(|timeout| !timeout.is_empty()) {
         match parse_timeout(&timeout) {
             Some(timeout) => options.timeout = Some(timeout),
             None => {
@@ -66,12 +68,14 @@ fn is_served(dialect: Dialect, rpc: &Rpc) -> bool {
 /// What a server answers besides its calls.
 fn plain(dialect: Dialect, server: &Server, method: &Method, path: &str) -> Reply {
     match (path, method) {
-        ("/health", &Method::GET) => match (server.is_out_of_space(), dialect) {
-            (false, Dialect::G1_6) => Reply::text(StatusCode::OK, r#"{"health":"true"}"#),
-            (false, _) => Reply::text(StatusCode::OK, r#"{"health":"true","reason":""}"#),
-            (true, Dialect::G1_6) => Reply::text(StatusCode::SERVICE_UNAVAILABLE, "{\"health\":\"false\"}\n"),
-            (true, _) => {
-                let body = "{\"health\":\"false\",\"reason\":\"ALARM NOSPACE\"}\n";
+        ("/health", &Method::GET) => match (complaint(server), dialect) {
+            (None, Dialect::G1_6) => Reply::text(StatusCode::OK, r#"{"health":"true"}"#),
+            (None, _) => Reply::text(StatusCode::OK, r#"{"health":"true","reason":""}"#),
+            (Some(_), Dialect::G1_6) => {
+                Reply::text(StatusCode::SERVICE_UNAVAILABLE, "{\"health\":\"false\"}\n")
+            }
+            (Some(reason), _) => {
+                let body = format!("{{\"health\":\"false\",\"reason\":\"{reason}\"}}\n");
                 Reply::text(StatusCode::SERVICE_UNAVAILABLE, body)
             }
         },
@@ -87,6 +91,17 @@ fn plain(dialect: Dialect, server: &Server, method: &Method, path: &str) -> Repl
             Reply::json(StatusCode::OK, body)
         }
         _ => Reply::text(StatusCode::NOT_FOUND, "404 page not found\n"),
+    }
+}
+
+/// What is wrong with a server (`checkHealth` in `server/etcdserver/api/etcdhttp/metrics.go`).
+fn complaint(server: &Server) -> Option<&'static str> {
+    if server.is_out_of_space() {
+        Some("ALARM NOSPACE")
+    } else if !server.has_leader() {
+        Some("RAFT NO LEADER")
+    } else {
+        None
     }
 }
 
@@ -107,10 +122,11 @@ fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
-/// Digits and a unit, as gRPC writes them.
+/// Digits and a unit, as gRPC writes them. What is negative has passed already.
 fn parse_timeout(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let amount: u64 = digits.parse().ok()?;
+    let amount: i64 = digits.parse().ok()?;
+    let amount = u64::try_from(amount).unwrap_or(0);
     match unit {
         "H" => Some(Duration::from_secs(amount.checked_mul(3600)?)),
         "M" => Some(Duration::from_secs(amount.checked_mul(60)?)),
@@ -149,7 +165,8 @@ mod tests {
         assert_eq!(parse_timeout("2S"), Some(Duration::from_secs(2)));
         assert_eq!(parse_timeout("700m"), Some(Duration::from_millis(700)));
         assert_eq!(parse_timeout("1H"), Some(Duration::from_secs(3600)));
-        for wrong in ["", "S", "2", "2s", "-1S", "1.5S"] {
+        assert_eq!(parse_timeout("-1S"), Some(Duration::ZERO));
+        for wrong in ["", "S", "2", "2s", "1.5S"] {
             assert_eq!(parse_timeout(wrong), None, "{wrong}");
         }
     }

@@ -173,6 +173,11 @@ impl Leases {
         self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
+    /// Deadlines and ids, those first that expire first.
+    pub(crate) fn by_deadline(&self) -> impl Iterator<Item = (Instant, i64)> + '_ {
+        self.deadlines.iter().copied()
+    }
+
     /// Every lease with its id, in the order of ids.
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (i64, &Lease)> {
         self.leases.iter().map(|(id, lease)| (*id, lease))

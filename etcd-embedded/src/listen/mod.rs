@@ -13,5 +13,6 @@
 mod connection;
 mod exchange;
 mod server;
+mod thread;
 
 pub use server::HttpServer;

@@ -1,26 +1,18 @@
-//! The server's thread, and the handle to it.
+//! The server, as whoever started it holds it.
 
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
-use std::thread::JoinHandle;
-use std::time::Duration;
 
-use etcd_core::runtime::Runtime as _;
-use etcd_tokio::TokioRuntime;
-use tokio::sync::watch;
+use etcd_core::runtime::Runtime;
 
-use super::connection::Connections;
+use super::thread::Thread;
 use crate::{Config, EmbeddedTransport, Server};
-
-/// How long connections may take to send their last words.
-const GOODBYE: Duration = Duration::from_secs(2);
 
 /// An embedded etcd that listens on sockets, in a thread of its own, on the real clock.
 ///
-/// Dropping it ends it as a kill does: every connection is cut without a word. [`shutdown`](Self::shutdown) takes leave.
+/// It can be disturbed as a process can: [frozen](Self::freeze), [killed](Self::kill), [restarted](Self::restart).
+/// Dropping it kills it; [`shutdown`](Self::shutdown) lets it take leave.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -39,19 +31,11 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct HttpServer {
-    address: SocketAddr,
+    /// At least one.
+    addresses: Vec<SocketAddr>,
     transport: EmbeddedTransport,
-    open: Arc<AtomicUsize>,
-    runtime: TokioRuntime,
-    /// While it is there, the thread stands still.
-    frozen: Option<mpsc::Sender<()>>,
-    /// Tells the thread how to end.
-    end: Option<tokio::sync::oneshot::Sender<End>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-enum End {
-    Shutdown,
+    /// `None` after it was killed.
+    thread: Option<Thread>,
 }
 
 impl HttpServer {
@@ -73,85 +57,50 @@ impl HttpServer {
         })
     }
 
-    /// Serves a server that has been made before, restored from a snapshot for instance, at sockets that are bound.
+    /// Serves a server of one's own making, restored from a snapshot for instance, at sockets that are bound.
     ///
     /// `server` is called once, with the runtime whose clock and entropy it is to be made with.
     ///
     /// # Errors
     ///
-    /// If no thread can be started, or a socket cannot be used.
+    /// If there is no socket or one cannot be used, or no thread can be started.
     pub fn serve(
         listeners: impl IntoIterator<Item = TcpListener>,
-        server: impl FnOnce(&dyn etcd_core::runtime::Runtime) -> Server,
+        server: impl FnOnce(&dyn Runtime) -> Server,
     ) -> io::Result<Self> {
-        let engine = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let runtime = TokioRuntime::new(engine.handle().clone());
-        let mut address = None;
-        let mut sockets = Vec::new();
-        for listener in listeners {
-            address.get_or_insert(listener.local_addr()?);
-            listener.set_nonblocking(true)?;
-            let _context = engine.enter();
-            sockets.push(tokio::net::TcpListener::from_std(listener)?);
+        let listeners: Vec<_> = listeners.into_iter().collect();
+        if listeners.is_empty() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "nothing to listen at",
+            ));
         }
-        let address =
-            address.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "nothing to listen at"))?;
-        let transport = EmbeddedTransport::new(server(&runtime), Arc::new(runtime.clone()));
-        let open = Arc::new(AtomicUsize::new(0));
-        let (ends, is_ending) = watch::channel(false);
-        let connections = Connections {
-            transport: transport.clone(),
-            open: open.clone(),
-            ends: is_ending,
-        };
-        for socket in sockets {
-            engine.spawn(connections.clone().accept(socket));
-        }
-        drop(connections);
-        let (end, ended) = tokio::sync::oneshot::channel();
-        let of_thread = transport.clone();
-        let run = move || {
-            engine.block_on(async {
-                // Nobody is left to say how: the handle was dropped.
-                let Ok(End::Shutdown) = ended.await else {
-                    return;
-                };
-                ends.send_replace(true);
-                of_thread.shut_down();
-                let _ = tokio::time::timeout(GOODBYE, ends.closed()).await;
-            });
-            // With the engine go its sockets and tasks.
-        };
-        let thread = std::thread::Builder::new()
-            .name("etcd-embedded".into())
-            .spawn(run)?;
+        let addresses = listeners
+            .iter()
+            .map(TcpListener::local_addr)
+            .collect::<Result<_, _>>()?;
+        let (thread, transport) = Thread::start(listeners, server)?;
         Ok(Self {
-            address,
+            addresses,
             transport,
-            open,
-            runtime,
-            frozen: None,
-            end: Some(end),
             thread: Some(thread),
         })
     }
 
-    /// Where it listens; with several sockets, at the first of them.
+    /// Where it listens; with several sockets, at the first of them. The same after a restart.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
-        self.address
+        self.addresses[0]
     }
 
-    /// Where clients reach it: `http://127.0.0.1:port`.
+    /// Where clients reach it: `http://127.0.0.1:port`. The same after a restart.
     #[must_use]
     pub fn url(&self) -> String {
-        url(self.address)
+        url(self.local_addr())
     }
 
     /// The way to the same server without a socket, for clients in this process, and to
-    /// [look at it](EmbeddedTransport::inspect).
+    /// [look at it](EmbeddedTransport::inspect). Another one after a restart.
     #[must_use]
     pub fn transport(&self) -> &EmbeddedTransport {
         &self.transport
@@ -160,48 +109,55 @@ impl HttpServer {
     /// The number of connections that are open.
     #[must_use]
     pub fn connection_count(&self) -> usize {
-        self.open.load(Ordering::SeqCst)
+        self.thread.as_ref().map_or(0, Thread::connection_count)
     }
 
     /// Stops its thread, as SIGSTOP stops a server: sockets stay open and accept connections, and nothing answers.
-    /// Returns once it stands still.
+    /// Returns once it stands still. A client that uses no socket is not stopped.
     pub fn freeze(&mut self) {
-        if self.frozen.is_some() {
-            return;
+        if let Some(thread) = &mut self.thread {
+            thread.freeze();
         }
-        let (thaw, thawed) = mpsc::channel::<()>();
-        let (stand, stands) = mpsc::channel();
-        self.runtime.spawn(Box::pin(async move {
-            let _ = stand.send(());
-            // Blocks the only thread there is, which is the point. Ends when the sender is dropped.
-            let _ = thawed.recv();
-        }));
-        let _ = stands.recv();
-        self.frozen = Some(thaw);
     }
 
     /// Lets it go on after [`freeze`](Self::freeze).
     pub fn thaw(&mut self) {
-        self.frozen = None;
+        if let Some(thread) = &mut self.thread {
+            thread.thaw();
+        }
+    }
+
+    /// Ends it as SIGKILL ends a server, frozen or not: connections are cut without a word, and refused from now on.
+    /// What it holds stays, to be looked at or [restarted](Self::restart) with.
+    pub fn kill(&mut self) {
+        self.thread = None;
+    }
+
+    /// Starts it at the same addresses with the same data, after killing it if it still runs. As with a server that
+    /// crashed, watches, tokens and waiters are gone, and leases have their full time again.
+    ///
+    /// # Errors
+    ///
+    /// If another program has taken an address meanwhile, or no thread can be started. It is killed then.
+    pub fn restart(&mut self) -> io::Result<()> {
+        self.kill();
+        let mut server = self.transport.inspect(Server::clone);
+        let listeners = self.addresses.iter().map(TcpListener::bind);
+        let listeners = listeners.collect::<Result<_, _>>()?;
+        let (thread, transport) = Thread::start(listeners, |runtime| {
+            server.restart(runtime.now());
+            server
+        })?;
+        self.transport = transport;
+        self.thread = Some(thread);
+        Ok(())
     }
 
     /// Ends it as SIGTERM ends a server: streams get an error as their last line, calls that wait an error, idle
     /// connections are closed. Returns once it has ended.
     pub fn shutdown(mut self) {
-        if let Some(end) = self.end.take() {
-            let _ = end.send(End::Shutdown);
-        }
-    }
-}
-
-impl Drop for HttpServer {
-    fn drop(&mut self) {
-        self.thaw();
-        // Ends the thread, unless it was told how to end.
-        self.end = None;
         if let Some(thread) = self.thread.take() {
-            // A panic there has been printed.
-            let _ = thread.join();
+            thread.shut_down();
         }
     }
 }
@@ -209,7 +165,8 @@ impl Drop for HttpServer {
 impl fmt::Debug for HttpServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpServer")
-            .field("address", &self.address)
+            .field("addresses", &self.addresses)
+            .field("runs", &self.thread.is_some())
             .finish_non_exhaustive()
     }
 }

@@ -16,6 +16,8 @@ pub struct CallOptions {
     pub token: Option<String>,
     /// How long it waits (`Grpc-Timeout`).
     pub timeout: Option<Duration>,
+    /// Whether it wants to be refused by a member that knows of no leader (`hasleader`).
+    pub require_leader: bool,
 }
 
 impl CallOptions {
@@ -38,6 +40,13 @@ impl CallOptions {
         self.timeout = Some(timeout);
         self
     }
+
+    /// Demands a leader.
+    #[must_use]
+    pub fn require_leader(mut self) -> Self {
+        self.require_leader = true;
+        self
+    }
 }
 
 impl std::fmt::Debug for CallOptions {
@@ -46,6 +55,7 @@ impl std::fmt::Debug for CallOptions {
         f.debug_struct("CallOptions")
             .field("token", &token)
             .field("timeout", &self.timeout)
+            .field("require_leader", &self.require_leader)
             .finish()
     }
 }

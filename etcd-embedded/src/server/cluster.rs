@@ -52,7 +52,7 @@ impl Server {
             EtcdError::TooManyLearners,
         )?;
 
-        self.applied += 1;
+        self.enter_log()?;
         let mut member = Member::default();
         member.id = self.random.next_u64() >> 1;
         member.peer_urls.clone_from(&add.peer_urls);
@@ -71,12 +71,10 @@ impl Server {
         remove: &MemberRemove,
     ) -> Result<MemberRemoveResponse, Status> {
         self.require_admin(token)?;
-        let members = &mut self.state.members;
+        let members = &self.state.members;
         let known = members.iter().position(|member| member.id == remove.id);
         match known {
-            Some(position) if remove.id != self.member_id => {
-                members.remove(position);
-            }
+            Some(_) if remove.id != self.member_id => {}
             None if members.len() == 1 || self.state.removed_members.contains(&remove.id) => {
                 return Err(EtcdError::MemberNotFound.into());
             }
@@ -88,7 +86,8 @@ impl Server {
                 ));
             }
         }
-        self.applied += 1;
+        self.enter_log()?;
+        self.state.members.retain(|member| member.id != remove.id);
         self.state.removed_members.insert(remove.id);
         let mut response = MemberRemoveResponse::default();
         response.header = self.header_without_revision();
@@ -102,21 +101,22 @@ impl Server {
         update: MemberUpdate,
     ) -> Result<MemberUpdateResponse, Status> {
         self.require_admin(token)?;
-        let members = &mut self.state.members;
+        let members = &self.state.members;
         let taken = members
             .iter()
             .filter(|member| member.id != update.id)
             .flat_map(|member| &member.peer_urls)
             .any(|url| update.peer_urls.contains(url));
-        let member = members
-            .iter_mut()
-            .find(|member| member.id == update.id)
+        let position = members
+            .iter()
+            .position(|member| member.id == update.id)
             .ok_or(EtcdError::MemberNotFound)?;
         ensure(!taken, EtcdError::PeerUrlExists)?;
+        self.enter_log()?;
+        let member = &mut self.state.members[position];
         member.peer_urls = update.peer_urls;
         // The update replaces all of a member's raft attributes, and this is one of them.
         member.is_learner = false;
-        self.applied += 1;
         let mut response = MemberUpdateResponse::default();
         response.header = self.header_without_revision();
         response.members.clone_from(&self.state.members);

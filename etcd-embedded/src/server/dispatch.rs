@@ -14,6 +14,7 @@ impl Server {
         self.advance(now);
         let call = CallId(self.next_call);
         self.next_call += 1;
+        *self.begun.entry(rpc.name).or_default() += 1;
         let deadline = options.timeout.and_then(|timeout| self.now.checked_add(timeout));
         if let Some(deadline) = deadline {
             self.deadlines.insert((deadline, call));
@@ -21,6 +22,7 @@ impl Server {
         let known = Call {
             rpc,
             token: options.token,
+            requires_leader: options.require_leader,
             deadline,
             waiting: Waiting::ForMessages,
         };
@@ -32,7 +34,9 @@ impl Server {
     pub(super) fn advance(&mut self, now: Instant) {
         self.now = self.now.max(now);
         let now = self.now;
-        while let Some(lease) = self.state.leases.expired(now)
+        self.propose_to_end_leases();
+        while !self.is_replica()
+            && let Some(lease) = self.state.leases.expired(now)
             && self.state.revoke(lease).is_ok()
         {
             // A real server proposes it to the log like any other request.
@@ -85,6 +89,15 @@ impl Server {
     }
 
     pub(super) fn take(&mut self, call: CallId, request: Request) {
+        if self.is_replica() {
+            self.take_as_replica(call, request);
+        } else {
+            self.run(call, request);
+        }
+    }
+
+    /// Does here and now what a request asks for.
+    pub(super) fn run(&mut self, call: CallId, request: Request) {
         let Some(known) = self.calls.get(&call) else {
             return;
         };

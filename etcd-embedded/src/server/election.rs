@@ -17,13 +17,23 @@ use crate::{Response, Status};
 
 impl Server {
     pub(super) fn take_campaign(&mut self, call: CallId, token: Option<&str>, campaign: &Campaign) {
-        match self.enter_campaign(token, campaign) {
+        let entered = self.enter_campaign(token, campaign);
+        self.entered_campaign(call, entered);
+    }
+
+    /// Goes on with a campaign whose key is written.
+    pub(super) fn entered_campaign(&mut self, call: CallId, entered: Result<Contest, Status>) {
+        match entered {
             Ok(contest) => self.contend(call, contest),
             Err(status) => self.end(call, Err(status.wrapped())),
         }
     }
 
-    fn enter_campaign(&mut self, token: Option<&str>, campaign: &Campaign) -> Result<Contest, Status> {
+    pub(super) fn enter_campaign(
+        &mut self,
+        token: Option<&str>,
+        campaign: &Campaign,
+    ) -> Result<Contest, Status> {
         let lease = self.session(token, campaign.lease)?;
         let prefix = contest_prefix(&campaign.name);
         let key = contestant_key(&prefix, lease);
@@ -180,9 +190,13 @@ impl Server {
         key: &Bytes,
         revision: i64,
     ) -> Result<TxnResponse, Status> {
-        let txn = Txn::when([Compare::create_revision(key).eq(revision)]).then([Delete::new(key)]);
-        self.txn(token, &txn)
+        self.txn(token, &delete_if_created(key, revision))
     }
+}
+
+/// Deletes a key unless somebody else has created it since.
+pub(super) fn delete_if_created(key: &Bytes, revision: i64) -> Txn {
+    Txn::when([Compare::create_revision(key).eq(revision)]).then([Delete::new(key)])
 }
 
 fn leading(header: ResponseHeader, pair: KeyValue) -> LeaderResponse {

@@ -20,6 +20,7 @@ const ENTRY_OVERHEAD: usize = 14;
 
 impl Server {
     pub(super) fn range(&mut self, token: Option<&str>, get: &Get) -> Result<GetResponse, Status> {
+        self.check_received(encoded_size(get))?;
         check_get(get)?;
         let identity = self.identity(token)?;
         self.state
@@ -106,16 +107,16 @@ impl Server {
         if ENTRY_OVERHEAD + delimited(size) > self.config.max_request_bytes {
             return Err(EtcdError::RequestTooLarge);
         }
-        self.applied += 1;
+        self.enter_log()?;
         Ok(identity)
     }
 
     pub(super) fn check_quota(&mut self, cost: u64) -> Result<(), EtcdError> {
-        if cost == 0 || self.database_size() + cost < self.config.quota() {
+        // The member that was asked has looked already when an entry is applied.
+        if cost == 0 || self.applying().is_some() || self.database_size() + cost < self.config.quota() {
             return Ok(());
         }
-        self.applied += 1;
-        self.state.alarms.insert((Alarm::NoSpace, self.member_id));
+        self.raise_out_of_space();
         Err(EtcdError::NoSpace)
     }
 
@@ -165,15 +166,17 @@ impl Server {
     /// Both branches count, whichever would run.
     fn check_txn_permitted(&self, identity: Option<&Identity>, txn: &Txn) -> Result<(), EtcdError> {
         let users = &self.state.users;
+        let thorough = self.config.dialect.checks_permissions_within_transactions();
         for compare in &txn.compare {
             users.check(identity, Access::Read, &compare.key, &compare.range_end)?;
         }
         for operation in txn.success.iter().chain(&txn.failure) {
             match operation {
                 TxnOp::Get(get) => users.check(identity, Access::Read, &get.key, &get.range_end)?,
-                TxnOp::Put(put) => self.check_put_permitted(identity, put)?,
+                TxnOp::Put(put) if thorough => self.check_put_permitted(identity, put)?,
+                TxnOp::Put(put) => users.check(identity, Access::Write, &put.key, &bytes::Bytes::new())?,
                 TxnOp::Delete(delete) => self.check_delete_permitted(identity, delete)?,
-                TxnOp::Txn(inner) => self.check_txn_permitted(identity, inner)?,
+                TxnOp::Txn(inner) if thorough => self.check_txn_permitted(identity, inner)?,
                 _ => {}
             }
         }

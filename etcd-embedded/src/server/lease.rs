@@ -58,11 +58,7 @@ impl Server {
         token: Option<&str>,
         query: &LeaseTimeToLive,
     ) -> Result<LeaseTimeToLiveResponse, Status> {
-        self.require_identity(token)?;
-        if query.keys && self.config.dialect.guards_calls_without_keys() {
-            let identity = self.identity(token)?;
-            self.check_lease_keys(identity.as_ref(), Access::Read, query.id)?;
-        }
+        self.check_query(token, query)?;
         let mut response = LeaseTimeToLiveResponse::default();
         response.header = self.header();
         response.id = query.id;
@@ -76,6 +72,19 @@ impl Server {
             response.keys = lease.keys.iter().cloned().collect();
         }
         Ok(response)
+    }
+
+    pub(super) fn check_query(
+        &mut self,
+        token: Option<&str>,
+        query: &LeaseTimeToLive,
+    ) -> Result<(), EtcdError> {
+        self.require_identity(token)?;
+        if query.keys && self.config.dialect.guards_calls_without_keys() {
+            let identity = self.identity(token)?;
+            self.check_lease_keys(identity.as_ref(), Access::Read, query.id)?;
+        }
+        Ok(())
     }
 
     pub(super) fn lease_leases(&mut self, token: Option<&str>) -> Result<LeaseListResponse, Status> {
@@ -117,7 +126,7 @@ impl Server {
         self.send(call, Response::LeaseKeepAlive(response));
     }
 
-    fn check_renewal(&mut self, token: Option<&str>, lease: i64) -> Result<(), EtcdError> {
+    pub(super) fn check_renewal(&mut self, token: Option<&str>, lease: i64) -> Result<(), EtcdError> {
         self.require_identity(token)?;
         if !self.config.dialect.guards_calls_without_keys() {
             return Ok(());

@@ -19,7 +19,13 @@ const SESSION_TTL: i64 = 60;
 
 impl Server {
     pub(super) fn take_lock(&mut self, call: CallId, token: Option<&str>, lock: &Lock) {
-        match self.enter_lock(token, lock) {
+        let entered = self.enter_lock(token, lock);
+        self.entered_lock(call, entered);
+    }
+
+    /// Goes on with a lock whose key is written.
+    pub(super) fn entered_lock(&mut self, call: CallId, entered: Result<Entry, Status>) {
+        match entered {
             Ok(Entry::Held(response)) => self.finish(call, Ok(Response::Lock(response))),
             Ok(Entry::Waits(contest)) => self.contend(call, contest),
             Err(status) => self.end(call, Err(status.wrapped())),
@@ -27,7 +33,7 @@ impl Server {
     }
 
     /// Writes the key, and looks whether it is the oldest one.
-    fn enter_lock(&mut self, token: Option<&str>, lock: &Lock) -> Result<Entry, Status> {
+    pub(super) fn enter_lock(&mut self, token: Option<&str>, lock: &Lock) -> Result<Entry, Status> {
         let lease = self.session(token, lock.lease)?;
         let prefix = contest_prefix(&lock.name);
         let key = contestant_key(&prefix, lease);
@@ -100,7 +106,8 @@ impl Server {
     }
 }
 
-enum Entry {
+/// What entering a lock has led to.
+pub(super) enum Entry {
     Held(LockResponse),
     Waits(Contest),
 }

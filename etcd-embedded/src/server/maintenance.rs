@@ -10,7 +10,7 @@ use etcd_core::message::{
     SnapshotResponse, StatusResponse,
 };
 
-use super::{CallId, Server, TERM, ensure, unimplemented};
+use super::{CallId, Server, ensure, unimplemented};
 use crate::snapshot::{self, SNAPSHOT_CHUNK_BYTES};
 use crate::state;
 use crate::{Dialect, Request, Response, Status};
@@ -30,7 +30,8 @@ impl Server {
             Request::Status(_) => self.status(token).map(Response::Status),
             Request::Defragment(_) => {
                 self.require_admin_raw(token)?;
-                // The gateway leaves the header empty, and nothing here is fragmented.
+                self.state.store.defragment();
+                // The gateway leaves the header empty.
                 Ok(Response::Defragment(DefragmentResponse::default()))
             }
             Request::Hash(_) => self.hash(token).map(Response::Hash),
@@ -49,7 +50,7 @@ impl Server {
     }
 
     /// Demands an administrator where the dialect does.
-    fn require_admin_if_guarded(&mut self, token: Option<&str>) -> Result<(), EtcdError> {
+    pub(super) fn require_admin_if_guarded(&mut self, token: Option<&str>) -> Result<(), EtcdError> {
         if self.config.dialect.guards_calls_without_keys() {
             self.require_admin(token)
         } else {
@@ -62,7 +63,13 @@ impl Server {
             AlarmAction::Get => self.require_identity(token)?,
             _ => self.require_admin_if_guarded(token)?,
         }
-        self.propose(token, 0)?;
+        if self.config.dialect == Dialect::G1_6 {
+            // One of the calls that forget to translate the error there.
+            self.propose(token, 0)
+                .map_err(|error| Status::from(error).in_words_of_auth())?;
+        } else {
+            self.propose(token, 0)?;
+        }
         let mut response = AlarmResponse::default();
         if self.config.dialect != Dialect::G1_6 {
             response.header = self.header();
@@ -105,18 +112,21 @@ impl Server {
         response.header = self.header();
         response.version = self.config.dialect.server_version().to_owned();
         response.db_size = self.database_size().cast_signed();
-        response.db_size_in_use = response.db_size;
-        response.leader = self.member_id;
+        response.db_size_in_use = pages(self.state.store.size()).cast_signed();
+        response.leader = self.leader_id();
         response.raft_index = self.applied;
         response.raft_applied_index = self.applied;
-        response.raft_term = TERM;
-        response.errors = self
-            .state
-            .alarms
-            .iter()
-            // As the generated Go code prints the message, with a space after each field.
-            .map(|(alarm, member)| format!("memberID:{member} alarm:{} ", alarm.name()))
-            .collect();
+        response.raft_term = self.term();
+        if !self.has_leader() {
+            response.errors.push(EtcdError::NoLeader.to_string());
+        }
+        response.errors.extend(
+            self.state
+                .alarms
+                .iter()
+                // As the generated Go code prints the message, with a space after each field.
+                .map(|(alarm, member)| format!("memberID:{member} alarm:{} ", alarm.name())),
+        );
         Ok(response)
     }
 
@@ -199,9 +209,13 @@ impl Server {
 
     /// What the database would occupy: an estimate, in whole pages.
     pub(super) fn database_size(&self) -> u64 {
-        let size = BASE_BYTES + self.state.store.size();
-        size.div_ceil(PAGE_BYTES) * PAGE_BYTES
+        pages(self.state.store.allocated())
     }
+}
+
+/// What a database occupies whose versions occupy `bytes`.
+fn pages(bytes: u64) -> u64 {
+    (BASE_BYTES + bytes).div_ceil(PAGE_BYTES) * PAGE_BYTES
 }
 
 /// Major and minor of a version that is written as two or three numbers.

@@ -22,6 +22,7 @@ mod kv;
 mod lease;
 mod lock;
 mod maintenance;
+mod replica;
 mod unary;
 mod waiting;
 mod watch;
@@ -40,6 +41,8 @@ use crate::state::State;
 use crate::watch::{WatchOptions, Watches};
 use crate::{Config, Dialect, Request, Status};
 pub use calls::{CallId, CallOptions, Output, OutputEvent};
+use replica::Replica;
+pub(crate) use replica::{Ask, AskFailure, AskId, Entry, LeaseStatus, Need, Renewal};
 use waiting::Waiting;
 
 /// An etcd server, without sockets, threads or a clock.
@@ -71,18 +74,23 @@ pub struct Server {
     watches: Watches,
     calls: BTreeMap<CallId, Call>,
     next_call: u64,
+    /// How many calls of each kind there have been.
+    begun: BTreeMap<&'static str, u64>,
     deadlines: BTreeSet<(Instant, CallId)>,
     /// The calls that wait for something to happen.
     waiting: BTreeSet<CallId>,
     /// Up to where they have been told what changed.
     settled: i64,
     outputs: VecDeque<Output>,
+    /// Present in a member of several.
+    replica: Option<Replica>,
 }
 
 #[derive(Clone, Debug)]
 struct Call {
     rpc: &'static Rpc,
     token: Option<String>,
+    requires_leader: bool,
     deadline: Option<Instant>,
     waiting: Waiting,
 }
@@ -113,10 +121,12 @@ impl Server {
             watches,
             calls: BTreeMap::new(),
             next_call: 1,
+            begun: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             waiting: BTreeSet::new(),
             settled: 1,
             outputs: VecDeque::new(),
+            replica: None,
         }
     }
 
@@ -166,6 +176,13 @@ impl Server {
         self.calls.len()
     }
 
+    /// The number of calls of one kind since the server began, those included that failed: what the metric
+    /// `grpc_server_started_total` counts.
+    #[must_use]
+    pub fn calls_begun(&self, rpc: &Rpc) -> u64 {
+        self.begun.get(rpc.name).copied().unwrap_or_default()
+    }
+
     /// Whether the database is full and writes are refused.
     #[must_use]
     pub fn is_out_of_space(&self) -> bool {
@@ -182,6 +199,7 @@ impl Server {
     pub fn handle_call(&mut self, now: Instant, request: impl Into<Request>, options: CallOptions) -> CallId {
         let request = request.into();
         let call = self.begin(now, request.rpc(), options);
+        self.demand_leader(call);
         self.handle_message(now, call, request);
         call
     }
@@ -189,6 +207,7 @@ impl Server {
     /// Begins a call whose messages are to come.
     pub fn handle_open(&mut self, now: Instant, rpc: &'static Rpc, options: CallOptions) -> CallId {
         let call = self.begin(now, rpc, options);
+        self.demand_leader(call);
         if rpc.name == rows::WATCH.name {
             self.open_watch(call);
         }
@@ -244,7 +263,7 @@ impl Server {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
-        let leases = self.state.leases.poll_timeout();
+        let leases = self.lease_timeout();
         [deadline, leases, self.watches.poll_timeout()]
             .into_iter()
             .flatten()
@@ -259,11 +278,13 @@ impl Server {
         self.tokens = Tokens::default();
         self.watches = Watches::new(watch_options(&self.config), revision);
         self.calls.clear();
+        self.begun.clear();
         self.deadlines.clear();
         self.waiting.clear();
         self.settled = revision;
         self.outputs.clear();
         self.state.leases.promote(self.now);
+        self.restart_replica();
     }
 
     /// Compacts at the current revision, in nobody's name.
@@ -298,7 +319,7 @@ impl Server {
         header.cluster_id = self.cluster_id;
         header.member_id = self.member_id;
         header.revision = revision;
-        header.raft_term = TERM;
+        header.raft_term = self.term();
         header
     }
 

@@ -45,6 +45,9 @@ impl Server {
     ///
     /// Source: `AuthInfoFromCtx` in `server/auth/store.go`.
     pub(super) fn identity(&mut self, token: Option<&str>) -> Result<Option<Identity>, EtcdError> {
+        if let Some(caller) = self.applying() {
+            return caller.clone();
+        }
         let Some(token) = token else {
             return Ok(None);
         };

@@ -5,6 +5,7 @@
 //! ```text
 //!                ┌──────────────▶ ForIndex ──┐  its token promises an index that is still to come
 //!   ForMessages ─┤                           ▼
+//!                ├──▶ ForCluster: a member of several waits for what it asked the others
 //!                ├──▶ Contending: a lock or a campaign waits for the deletion of the key before its own
 //!                └──▶ Observing: follows an election
 //! ```
@@ -16,6 +17,8 @@
 use bytes::Bytes;
 use etcd_core::message::{CampaignResponse, Delete, Get, SortOrder, SortTarget};
 
+use super::election::delete_if_created;
+use super::replica::AskId;
 use super::{CallId, Server};
 use crate::auth::index_of;
 use crate::span::Span;
@@ -29,6 +32,8 @@ pub(super) enum Waiting {
     ForMessages,
     /// An index that a token speaks of.
     ForIndex { index: u64, request: Request },
+    /// What the other members have been asked for.
+    ForCluster { ask: AskId, request: Request },
     /// Its turn.
     Contending(Contest),
     /// A leader, or news of one.
@@ -181,6 +186,12 @@ impl Server {
     /// The server does so in its own name, without a token: with authentication on, the key stays until its lease
     /// ends (`m.Unlock(client.Ctx())` in `client/v3/concurrency/mutex.go`).
     fn take_back(&mut self, contest: &Contest) {
+        if self.is_replica() {
+            return self.propose_aside(match &contest.goal {
+                Goal::Lock => Request::from(Delete::new(&contest.key)),
+                Goal::Campaign(_) => Request::from(delete_if_created(&contest.key, contest.revision)),
+            });
+        }
         match &contest.goal {
             Goal::Lock => drop(self.delete_range(None, &Delete::new(&contest.key))),
             Goal::Campaign(_) => drop(self.delete_created(None, &contest.key, contest.revision)),

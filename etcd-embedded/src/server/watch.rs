@@ -1,5 +1,6 @@
 //! The watch service: what ties its streams to the server.
 
+use bytes::Bytes;
 use etcd_core::error::EtcdError;
 use etcd_core::message::Watch;
 
@@ -22,7 +23,13 @@ impl Server {
             _ => Ok(None),
         };
         let (users, dialect) = (&self.state.users, self.config.dialect);
-        let permission = |key: &_, range_end: &_| {
+        let permission = |key: &Bytes, range_end: &Bytes| {
+            // Who may read a key may watch everything from it on: repaired only in 3.5.33 (commit e863b001b).
+            let range_end = if range_end == "\0" {
+                &Bytes::new()
+            } else {
+                range_end
+            };
             let permitted =
                 identity.and_then(|identity| users.check(identity.as_ref(), Access::Read, key, range_end));
             permitted.map_err(|error| match (dialect, error) {

@@ -68,6 +68,7 @@ impl Universe {
         if node.power == Power::Running {
             node.power = Power::Stopped;
             self.note(Mark::Fault, index as u64, b"stop");
+            self.reconsider();
         }
     }
 
@@ -78,13 +79,24 @@ impl Universe {
             return;
         }
         node.power = Power::Running;
-        // What became due in the meantime is late.
-        node.gateway.handle_timeout(now);
         let held = std::mem::take(&mut node.held);
         self.note(Mark::Fault, index as u64, b"resume");
+        self.rejoin(index);
+        // What became due in the meantime is late.
+        self.nodes[index].gateway.handle_timeout(now);
         self.pump(index);
         for (id, what) in held {
             self.deliver_to_server(id, what);
+        }
+    }
+
+    pub(super) fn shut_down_node(&mut self, index: usize) {
+        let now = self.now;
+        let node = &mut self.nodes[index];
+        if node.power == Power::Running {
+            node.gateway.handle_shutdown(now);
+            self.pump(index);
+            self.crash_node(index);
         }
     }
 
@@ -98,6 +110,8 @@ impl Universe {
         node.exchanges.clear();
         self.note(Mark::Fault, index as u64, b"crash");
         self.drop_connections_of(index);
+        self.forget_leadership(index);
+        self.reconsider();
     }
 
     pub(super) fn restart_node(&mut self, index: usize) {
@@ -110,5 +124,6 @@ impl Universe {
         node.incarnation += 1;
         node.gateway.restart(now);
         self.note(Mark::Fault, index as u64, b"restart");
+        self.rejoin(index);
     }
 }

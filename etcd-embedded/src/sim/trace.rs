@@ -15,6 +15,8 @@ pub(super) enum Mark {
     ToServer,
     ToClient,
     Lost,
+    Applied,
+    Leader,
     Fault,
     Note,
 }

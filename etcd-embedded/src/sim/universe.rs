@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use etcd_core::runtime::Runtime as _;
 
+use super::cluster::{Raft, RaftEvent};
 use super::network::{Arrived, ConnectionId, Net, ToServer};
 use super::node::Node;
 use super::runtime::{Device, SimHandle};
@@ -32,6 +33,8 @@ pub(super) struct Universe {
     pub(super) trace: Trace,
     pub(super) net: Net,
     pub(super) nodes: Vec<Node>,
+    /// What several members agree on; `None` for a single one.
+    pub(super) raft: Option<Raft>,
     queue: BTreeMap<(Instant, u64), Event>,
     next_event: u64,
     pub(super) plan: Option<Schedule>,
@@ -55,10 +58,11 @@ pub(super) enum Event {
     /// The next thing of the schedule with this number.
     Disturb(u64),
     Relieve(Relief),
+    Raft(RaftEvent),
 }
 
 impl Universe {
-    pub(super) fn new(now: Instant, random: Random, net: Net, nodes: Vec<Node>) -> Self {
+    pub(super) fn new(now: Instant, random: Random, net: Net, nodes: Vec<Node>, raft: Option<Raft>) -> Self {
         Self {
             now,
             start: now,
@@ -66,6 +70,7 @@ impl Universe {
             trace: Trace::default(),
             net,
             nodes,
+            raft,
             queue: BTreeMap::new(),
             next_event: 0,
             plan: None,
@@ -112,7 +117,7 @@ impl Universe {
         }
     }
 
-    fn handle_event(&mut self, event: Event) {
+    pub(super) fn handle_event(&mut self, event: Event) {
         match event {
             Event::Connect(id) => self.handle_connect(id),
             Event::ConnectTimeout(id) => self.handle_connect_timeout(id),
@@ -120,6 +125,7 @@ impl Universe {
             Event::ToClient(id, what) => self.handle_to_client(id, what),
             Event::Disturb(plan) => self.handle_disturb(plan),
             Event::Relieve(relief) => self.handle_relieve(relief),
+            Event::Raft(event) => self.handle_raft(event),
         }
     }
 
@@ -139,6 +145,9 @@ impl Universe {
         for node in &self.nodes {
             // Writing to a string cannot fail.
             let _ = write!(text, "{} is {:?}. ", node.host, node.power);
+        }
+        if let Some(raft) = &self.raft {
+            let _ = write!(text, "{}. ", raft.describe());
         }
         for (id, connection) in &self.net.connections {
             let _ = write!(

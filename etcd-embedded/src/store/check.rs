@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use etcd_core::error::EtcdError;
-use etcd_core::message::{Compare, Delete, Get, Put, Txn, TxnOp};
+use etcd_core::message::{
+    Compare, CompareResult, CompareTarget, Delete, Get, Put, SortOrder, SortTarget, Txn, TxnOp,
+};
 
 pub(crate) fn check_get(get: &Get) -> Result<(), EtcdError> {
     check_key(&get.key)
@@ -183,6 +185,8 @@ impl EncodedSize for Get {
         bytes_field(&self.key)
             + bytes_field(&self.range_end)
             + numbers.into_iter().map(int_field).sum::<usize>()
+            + flag_field(self.sort_order != SortOrder::default())
+            + flag_field(self.sort_target != SortTarget::default())
             + flag_field(self.serializable)
             + flag_field(self.keys_only)
             + flag_field(self.count_only)
@@ -191,13 +195,20 @@ impl EncodedSize for Get {
 
 impl EncodedSize for Compare {
     fn encoded_size(&self) -> usize {
-        use crate::protobuf::{bytes_field, int_field};
+        use crate::protobuf::{bytes_field, delimited, flag_field, int_field};
+        // A member of a `oneof` is written even if it is zero, and the range end's number takes a byte more.
         let union = [self.version, self.create_revision, self.mod_revision, self.lease];
         bytes_field(&self.key)
             + bytes_field(&self.range_end)
-            + self.value.as_ref().map_or(0, bytes_field)
-            + union.into_iter().flatten().map(int_field).sum::<usize>()
-            + 4
+            + usize::from(!self.range_end.is_empty())
+            + self.value.as_ref().map_or(0, |value| delimited(value.len()))
+            + union
+                .into_iter()
+                .flatten()
+                .map(|number| int_field(number).max(2))
+                .sum::<usize>()
+            + flag_field(self.result != CompareResult::default())
+            + flag_field(self.target != CompareTarget::default())
     }
 }
 

@@ -105,6 +105,8 @@ pub struct Store {
     compacted: i64,
     /// What the versions occupy, keys and values and an estimate of the rest.
     size: u64,
+    /// The most that they have occupied since the last defragmentation.
+    allocated: u64,
 }
 
 impl Default for Store {
@@ -124,6 +126,7 @@ impl Store {
             revision: FIRST_REVISION,
             compacted: NEVER_COMPACTED,
             size: 0,
+            allocated: 0,
         }
     }
 
@@ -143,6 +146,18 @@ impl Store {
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// What is set aside for versions, in bytes: compactions make room within it, and only
+    /// [`defragment`](Self::defragment) gives it back.
+    #[must_use]
+    pub fn allocated(&self) -> u64 {
+        self.allocated
+    }
+
+    /// Gives back what compactions have freed.
+    pub fn defragment(&mut self) {
+        self.allocated = self.size;
     }
 
     /// Reads, at the current revision or the one that `get` asks for.

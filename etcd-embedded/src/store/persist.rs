@@ -67,6 +67,7 @@ impl Store {
 
     pub(super) fn index_change(&mut self, change: Change) {
         self.size += change.size();
+        self.allocated = self.allocated.max(self.size);
         self.index
             .entry(change.pair.key.clone())
             .or_default()

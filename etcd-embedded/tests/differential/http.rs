@@ -5,135 +5,206 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use serde_json::Value;
+use super::pair::{Answer, Ask};
 
 /// How long an answer may take; the machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A connection for one request after the other, opened anew when the server has closed it.
 pub struct Connection {
-    reader: BufReader<TcpStream>,
+    address: SocketAddr,
+    reader: Option<BufReader<TcpStream>>,
 }
 
 impl Connection {
-    pub fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    pub fn new(address: SocketAddr) -> Self {
         Self {
-            reader: BufReader::new(stream),
+            address,
+            reader: None,
         }
     }
 
-    pub fn post(&mut self, path: &str, body: &str) -> (u16, String) {
-        let request = format!(
-            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        self.reader.get_mut().write_all(request.as_bytes()).unwrap();
+    pub fn ask(&mut self, ask: &Ask) -> Answer {
+        let reader = self.reader.get_or_insert_with(|| open(self.address));
+        let length = format!("Content-Length: {}\r\n", ask.body.len());
+        send_head(reader, ask, &length);
+        reader.get_mut().write_all(&ask.body).unwrap();
         assert!(
-            !self.reader.fill_buf().unwrap().is_empty(),
-            "the server went away at {path} {body}"
+            reader.fill_buf().is_ok_and(|bytes| !bytes.is_empty()),
+            "the server went away at {ask}"
         );
-        let (status, length) = self.head();
-        let body = match length {
-            Some(length) => {
-                let mut body = vec![0; length];
-                self.reader.read_exact(&mut body).unwrap();
-                body
-            }
-            None => std::iter::from_fn(|| self.chunk()).flatten().collect(),
+        let head = Head::read(reader);
+        let body = if ask.method == "HEAD" {
+            Vec::new()
+        } else {
+            head.body(reader)
         };
-        if length.is_none() {
-            // Trailers, and the empty line after them.
-            while !self.line().is_empty() {}
+        if head.closes {
+            self.reader = None;
         }
-        (status, String::from_utf8(body).unwrap())
-    }
-
-    /// The status, and the length unless the body is chunked.
-    fn head(&mut self) -> (u16, Option<usize>) {
-        let status = self.line().split(' ').nth(1).unwrap().parse().unwrap();
-        let mut length = None;
-        loop {
-            let line = self.line().to_ascii_lowercase();
-            if line.is_empty() {
-                return (status, length);
-            }
-            if let Some(value) = line.strip_prefix("content-length:") {
-                length = Some(value.trim().parse().unwrap());
-            }
+        Answer {
+            status: head.status,
+            content_type: head.content_type,
+            body: String::from_utf8(body).unwrap(),
         }
-    }
-
-    fn chunk(&mut self) -> Option<Vec<u8>> {
-        let line = self.line();
-        if line.is_empty() {
-            // The server has gone.
-            return None;
-        }
-        let length = usize::from_str_radix(&line, 16).unwrap();
-        if length == 0 {
-            return None;
-        }
-        let mut chunk = vec![0; length + 2];
-        self.reader.read_exact(&mut chunk).unwrap();
-        chunk.truncate(length);
-        Some(chunk)
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.reader.read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
     }
 }
 
-/// A watch whose request body stays open, read by a thread of its own: a server gives up on a watch that nobody reads
-/// once its history is compacted.
-pub struct WatchStream {
-    chunks: Receiver<Vec<u8>>,
+/// What arrives on a stream of the server.
+pub enum Arrival {
+    Head(u16),
+    Data(Vec<u8>),
+    End,
 }
 
-impl WatchStream {
-    /// Opens it, and waits until the server has begun to watch.
-    pub fn open(address: SocketAddr, create: &str) -> Self {
-        let mut connection = Connection::open(address);
-        let request = format!(
-            "POST /v3/watch HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n\
-             {:x}\r\n{create}\r\n",
-            create.len()
+/// A call whose request body stays open, read by a thread of its own: a server gives up on a watch that nobody reads once
+/// its history is compacted.
+pub struct OpenCall {
+    writer: TcpStream,
+    pub arrivals: Receiver<Arrival>,
+}
+
+impl OpenCall {
+    /// Begins it with its first message, without which a server sends no head.
+    pub fn begin(address: SocketAddr, ask: &Ask) -> Self {
+        let mut reader = open(address);
+        // Between two messages as much time may pass as the rest of the comparison takes.
+        reader.get_mut().set_read_timeout(None).unwrap();
+        send_head(
+            &mut reader,
+            ask,
+            "Connection: close\r\nTransfer-Encoding: chunked\r\n",
         );
-        connection.reader.get_mut().write_all(request.as_bytes()).unwrap();
-        let (status, _) = connection.head();
-        assert_eq!(status, 200);
-        assert!(
-            String::from_utf8(connection.chunk().unwrap())
-                .unwrap()
-                .contains("created")
-        );
-        // Between two events as much time may pass as the rest of the comparison takes.
-        connection.reader.get_mut().set_read_timeout(None).unwrap();
-        let (sender, chunks) = channel();
+        let writer = reader.get_ref().try_clone().unwrap();
+        let (sender, arrivals) = channel();
         std::thread::spawn(move || {
-            while let Some(chunk) = connection.chunk()
-                && sender.send(chunk).is_ok()
-            {}
-        });
-        Self { chunks }
-    }
-
-    /// All events up to the one of `key`.
-    pub fn events_until(&mut self, key: &str) -> Vec<Value> {
-        let (mut all, mut body) = (Vec::new(), Vec::new());
-        loop {
-            let chunk = self.chunks.recv_timeout(PATIENCE);
-            body.extend(chunk.unwrap_or_else(|_| panic!("after {} events none came any more", all.len())));
-            if body.ends_with(b"\n") {
-                all.extend(super::events(&std::mem::take(&mut body)));
-                if all.last().is_some_and(|event| event["kv"]["key"] == key) {
-                    return all;
+            if reader.fill_buf().is_ok_and(|bytes| !bytes.is_empty()) {
+                let head = Head::read(&mut reader);
+                let _ = sender.send(Arrival::Head(head.status));
+                match head.length {
+                    Length::Chunked => {
+                        while let Some(chunk) = chunk(&mut reader)
+                            && sender.send(Arrival::Data(chunk)).is_ok()
+                        {}
+                    }
+                    _ => drop(sender.send(Arrival::Data(head.body(&mut reader)))),
                 }
             }
+            let _ = sender.send(Arrival::End);
+        });
+        let mut call = Self { writer, arrivals };
+        call.say(&ask.body);
+        call
+    }
+
+    pub fn say(&mut self, message: &[u8]) {
+        let mut chunk = format!("{:x}\r\n", message.len()).into_bytes();
+        chunk.extend_from_slice(message);
+        chunk.extend_from_slice(b"\r\n");
+        // A server that has ended the call takes nothing any more; what it said before tells.
+        let _ = self.writer.write_all(&chunk);
+    }
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        let _ = self.writer.shutdown(std::net::Shutdown::Both);
+    }
+}
+
+fn open(address: SocketAddr) -> BufReader<TcpStream> {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    BufReader::new(stream)
+}
+
+fn send_head(reader: &mut BufReader<TcpStream>, ask: &Ask, more: &str) {
+    let mut head = format!(
+        "{} {} HTTP/1.1\r\nHost: localhost\r\n{more}",
+        ask.method, ask.path
+    );
+    for (name, value) in &ask.headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str("\r\n");
+    reader.get_mut().write_all(head.as_bytes()).unwrap();
+}
+
+enum Length {
+    Known(usize),
+    Chunked,
+    UntilEnd,
+}
+
+struct Head {
+    status: u16,
+    content_type: String,
+    length: Length,
+    closes: bool,
+}
+
+impl Head {
+    fn read(reader: &mut BufReader<TcpStream>) -> Self {
+        let mut head = Self {
+            status: line(reader).split(' ').nth(1).unwrap().parse().unwrap(),
+            content_type: String::new(),
+            length: Length::UntilEnd,
+            closes: false,
+        };
+        loop {
+            let line = line(reader);
+            if line.is_empty() {
+                return head;
+            }
+            let (name, value) = line.split_once(": ").unwrap();
+            match name.to_ascii_lowercase().as_str() {
+                "content-length" => head.length = Length::Known(value.parse().unwrap()),
+                "transfer-encoding" => head.length = Length::Chunked,
+                "content-type" => head.content_type = value.to_owned(),
+                "connection" => head.closes = value == "close",
+                _ => {}
+            }
         }
     }
+
+    fn body(&self, reader: &mut BufReader<TcpStream>) -> Vec<u8> {
+        let mut body = Vec::new();
+        match self.length {
+            _ if self.status == 204 => {}
+            Length::Known(length) => {
+                body.resize(length, 0);
+                reader.read_exact(&mut body).unwrap();
+            }
+            Length::Chunked => {
+                while let Some(chunk) = chunk(reader) {
+                    body.extend(chunk);
+                }
+                // Trailers, and the empty line after them.
+                while !line(reader).is_empty() {}
+            }
+            Length::UntilEnd => {
+                let _ = reader.read_to_end(&mut body);
+            }
+        }
+        body
+    }
+}
+
+fn chunk(reader: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
+    let length = usize::from_str_radix(&line(reader), 16).ok()?;
+    if length == 0 {
+        return None;
+    }
+    let mut chunk = vec![0; length + 2];
+    reader.read_exact(&mut chunk).ok()?;
+    chunk.truncate(length);
+    Some(chunk)
+}
+
+/// The next line, empty at the end.
+fn line(reader: &mut BufReader<TcpStream>) -> String {
+    let mut line = String::new();
+    let _ = reader.read_line(&mut line);
+    line.trim_end().to_owned()
 }

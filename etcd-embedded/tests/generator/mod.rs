@@ -4,12 +4,28 @@ use bytes::Bytes;
 use etcd_core::message::*;
 
 /// Requests over few keys, so that they meet.
-pub struct Generator(pub u64);
+pub struct Generator {
+    state: u64,
+    reverses: bool,
+}
 
 impl Generator {
+    pub fn new(seed: u64) -> Self {
+        Self {
+            state: seed,
+            reverses: true,
+        }
+    }
+
+    /// Makes no range whose end does not come after its key.
+    pub fn without_reversed_ranges(mut self) -> Self {
+        self.reverses = false;
+        self
+    }
+
     pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
@@ -32,18 +48,24 @@ impl Generator {
         Bytes::from_static(keys[usize::try_from(self.below(8)).unwrap()])
     }
 
-    pub fn range_end(&mut self) -> Bytes {
-        match self.below(4) {
-            0 | 1 => Bytes::new(),
-            2 => Bytes::from_static(b"\0"),
+    /// The range end to go with `key`.
+    pub fn range_end(&mut self, key: &Bytes) -> Bytes {
+        let end = match self.below(4) {
+            0 | 1 => return Bytes::new(),
+            2 => return Bytes::from_static(b"\0"),
             _ => self.key(),
+        };
+        if self.reverses || end > key {
+            end
+        } else {
+            Bytes::from_static(b"\0")
         }
     }
 
     pub fn get(&mut self, revision: i64) -> Get {
         let mut get = Get::default();
         get.key = self.key();
-        get.range_end = self.range_end();
+        get.range_end = self.range_end(&get.key);
         if self.one_in(3) {
             get.limit = self.small(5) - 1;
         }
@@ -93,7 +115,7 @@ impl Generator {
     pub fn delete(&mut self) -> Delete {
         let mut delete = Delete::default();
         delete.key = self.key();
-        delete.range_end = self.range_end();
+        delete.range_end = self.range_end(&delete.key);
         delete.prev_kv = self.one_in(2);
         delete
     }
@@ -102,7 +124,7 @@ impl Generator {
         let mut compare = Compare::default();
         compare.key = self.key();
         if self.one_in(3) {
-            compare.range_end = self.range_end();
+            compare.range_end = self.range_end(&compare.key);
         }
         let number = self.small(6);
         match self.below(5) {

@@ -130,3 +130,40 @@ fn clients_are_told_where_it_listens() {
         "{body}"
     );
 }
+
+#[test]
+fn a_killed_server_comes_back_with_its_data_and_without_what_it_had_in_mind() {
+    let mut server = server(Dialect::G2);
+    let (address, url) = (server.local_addr(), server.url());
+    let mut stream = Socket::connect(&server);
+    stream.post("/v3/watch", WATCH);
+    stream.head();
+    stream.line();
+    let mut writer = Socket::connect(&server);
+    writer.post("/v3/kv/put", r#"{"key":"YQ==","value":"MQ=="}"#);
+    let head = writer.head();
+    let before = writer.body(&head);
+
+    server.freeze();
+    server.kill();
+    assert_eq!(server.connection_count(), 0);
+    let refused = TcpStream::connect(address).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    server.restart().unwrap();
+    assert_eq!((server.local_addr(), server.url()), (address, url));
+    assert_eq!(watches(&server), 0);
+
+    let mut reader = Socket::connect(&server);
+    reader.post("/v3/kv/range", r#"{"key":"YQ=="}"#);
+    let head = reader.head();
+    let after = reader.body(&head);
+    assert!(after.contains(r#""value":"MQ==""#), "{after}");
+    // The same member of the same cluster at the same revision.
+    assert_eq!(before.split('}').next(), after.split('}').next());
+
+    server.restart().unwrap();
+    let mut taken = server;
+    taken.kill();
+    let _other = std::net::TcpListener::bind(address).unwrap();
+    assert_eq!(taken.restart().unwrap_err().kind(), ErrorKind::AddrInUse);
+}

@@ -1,8 +1,8 @@
 //! What is too much.
 
 use etcd_core::error::Code;
-use etcd_core::message::*;
-use etcd_embedded::Config;
+use etcd_core::message::{Status as StatusRequest, *};
+use etcd_embedded::{Config, Response};
 
 use super::world::World;
 
@@ -100,6 +100,27 @@ fn a_full_database_refuses_writes_until_somebody_makes_room_and_says_so() {
     let member = world.server.member_id();
     world.call(Alarm::deactivate(AlarmType::NoSpace, member)).unwrap();
     world.put("l", "");
+}
+
+#[test]
+fn a_database_shrinks_when_it_is_defragmented_and_not_before() {
+    let mut world = World::new();
+    let size = |world: &mut World| {
+        let Ok(Response::Status(status)) = world.call(StatusRequest::default()) else {
+            panic!("a status is a status")
+        };
+        (status.db_size, status.db_size_in_use)
+    };
+    let empty = size(&mut world);
+    world.call(Put::new("k", vec![b'x'; 60 * 1024])).unwrap();
+    let full = size(&mut world);
+    assert!(full > empty && full.0 == full.1);
+    world.call(Delete::new("k")).unwrap();
+    world.call(Compact::new(world.server.store().revision())).unwrap();
+    let compacted = size(&mut world);
+    assert!(compacted.0 >= full.0 && compacted.1 < full.1, "{compacted:?}");
+    world.call(Defragment::default()).unwrap();
+    assert_eq!(size(&mut world), (compacted.1, compacted.1));
 }
 
 #[test]

@@ -39,5 +39,6 @@ mod start;
 pub use builder::ServerBuilder;
 pub use cluster::{Cluster, ClusterBuilder};
 pub use dialect::Dialect;
+pub use ports::ReservedPort;
 pub use server::Server;
 pub use shared::shared;

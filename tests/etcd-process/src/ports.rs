@@ -18,14 +18,19 @@ const RANGE: Range<u16> = 12_000..32_000;
 /// A port that no other test process takes while this value lives: what keeps it is a lock on a file named after it,
 /// which ends with the process in whatever way it ends.
 #[derive(Debug)]
-pub(crate) struct ReservedPort {
+pub struct ReservedPort {
     number: u16,
     _lock: File,
 }
 
 impl ReservedPort {
     /// Reserves a port on which nothing listens.
-    pub(crate) fn new() -> Self {
+    ///
+    /// # Panics
+    ///
+    /// If there is none left.
+    #[expect(clippy::new_without_default, reason = "it takes something from the machine")]
+    pub fn new() -> Self {
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let folder = env::temp_dir().join(format!("etcd-process-ports-{}", getuid().as_raw()));
         fs::create_dir_all(&folder).unwrap_or_else(|e| panic!("cannot create {}: {e}", folder.display()));
@@ -54,11 +59,13 @@ impl ReservedPort {
         );
     }
 
-    pub(crate) fn number(&self) -> u16 {
+    /// Its number.
+    pub fn number(&self) -> u16 {
         self.number
     }
 
-    pub(crate) fn url(&self) -> String {
+    /// The URL of a server on it.
+    pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.number)
     }
 }

@@ -1,7 +1,8 @@
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -53,6 +54,11 @@ impl Server {
     /// The dialect it was asked to speak.
     pub fn dialect(&self) -> Dialect {
         self.builder.dialect()
+    }
+
+    /// The version it is to be, as its dialect's link tells; see [`binaries::version`].
+    pub fn version(&self) -> String {
+        binaries::version(self.dialect())
     }
 
     /// Where clients reach it: `http://127.0.0.1:port`. The same after a restart.
@@ -186,6 +192,46 @@ impl Server {
     pub fn restart(&mut self) {
         self.spawn();
         self.wait_until_healthy();
+    }
+
+    /// Kills it, removes its data and starts it again: the same cluster by name, with nothing in it.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Self::start).
+    pub fn restart_without_data(&mut self) {
+        self.kill();
+        let data = self.data_dir();
+        fs::remove_dir_all(&data).unwrap_or_else(|e| panic!("cannot remove {}: {e}", data.display()));
+        self.restart();
+    }
+
+    /// Asks whether a snapshot is one that a server can be restored from: `etcdctl snapshot status` reads the database,
+    /// `restore` compares it with its SHA-256. Restored data goes into `folder`.
+    pub fn takes_snapshot(&self, snapshot: &Path, folder: &Path) -> Result<(), String> {
+        let status = self.etcdctl([
+            OsStr::new("snapshot"),
+            "status".as_ref(),
+            snapshot.as_ref(),
+            "-w".as_ref(),
+            "json".as_ref(),
+        ]);
+        let said = String::from_utf8_lossy(&status.stdout);
+        if !status.status.success() || !said.contains("\"totalKey\":") {
+            return Err(format!("{status:?}"));
+        }
+        let restore = self.etcdctl([
+            OsStr::new("snapshot"),
+            "restore".as_ref(),
+            snapshot.as_ref(),
+            "--data-dir".as_ref(),
+            folder.as_ref(),
+        ]);
+        if restore.status.success() {
+            Ok(())
+        } else {
+            Err(format!("{restore:?}"))
+        }
     }
 
     /// Starts it as [`restart`](Self::restart) does, without waiting: a member that has no quorum yet cannot become

@@ -6,7 +6,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::super::json::{Document, Node, Value, parse};
 use super::super::schema::{Enum, Field, Kind, Schema};
-use super::{Members, Undecodable, push_base64, push_string};
+use super::{Members, Undecodable, push_base64, push_string, without_line_breaks};
 
 pub(super) fn message(
     schema: &'static Schema,
@@ -125,10 +125,13 @@ impl Decoder<'_> {
         let whole = match &node.value {
             Value::Number(number) => whole_number(number),
             Value::String(text) if text.trim() == text => match parse(text.as_bytes()) {
-                Ok(Some(document)) if document.end == text.len() => match document.root.value {
-                    Value::Number(number) => whole_number(&number),
-                    _ => None,
-                },
+                // What follows the number is not looked at, as long as it cannot be a part of it.
+                Ok(Some(document)) if ends_number(&text.as_bytes()[document.end..]) => {
+                    match document.root.value {
+                        Value::Number(number) => whole_number(&number),
+                        _ => None,
+                    }
+                }
                 _ => None,
             },
             _ => None,
@@ -205,7 +208,8 @@ fn syntax(document: &Document<'_>, offset: usize, message: &str) -> Undecodable 
 fn position(document: &Document<'_>, offset: usize) -> String {
     let before = &document.root.text[..offset.min(document.root.text.len())];
     let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+    let last_line = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    let column = String::from_utf8_lossy(last_line).chars().count() + 1;
     format!("(line {line}:{column})")
 }
 
@@ -236,11 +240,15 @@ fn decode_base64(text: &str) -> Option<Vec<u8>> {
     let config = GeneralPurposeConfig::new()
         .with_decode_allow_trailing_bits(true)
         .with_decode_padding_mode(padding);
-    let compact: String = text
-        .chars()
-        .filter(|character| !matches!(character, '\r' | '\n'))
-        .collect();
-    GeneralPurpose::new(alphabet, config).decode(compact).ok()
+    GeneralPurpose::new(alphabet, config)
+        .decode(without_line_breaks(text).as_bytes())
+        .ok()
+}
+
+/// Whether a number ends before `rest` (`isNotDelim` in protojson's decoder).
+fn ends_number(rest: &[u8]) -> bool {
+    rest.first()
+        .is_none_or(|byte| !byte.is_ascii_alphanumeric() && !b"-+._".contains(byte))
 }
 
 /// The value of a number that is whole, however it is written: `1`, `1.0`, `1e0`.

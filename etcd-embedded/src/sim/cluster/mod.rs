@@ -1,7 +1,15 @@
 //! The members, and what can happen to them.
 
+mod asks;
+mod election;
+mod log;
+mod raft;
+
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) use raft::{Raft, RaftEvent};
 
 use super::schedule::Disturbance;
 use super::universe::{Shared, Universe};
@@ -9,6 +17,13 @@ use crate::{Gateway, Server};
 
 /// The members of a [`World`](super::World), to be disturbed. Members are numbered from 0; member `i` is reached at
 /// `http://member-i.sim`.
+///
+/// Several members share a log, as etcd's do. A write is answered by the member that was asked, once it has applied it;
+/// a read that is not serializable waits until that member has applied what was committed when it came; a serializable
+/// read, and a watch, show what the member has. The leader ends leases, through the log, and renews them; a new leader
+/// gives every lease its full time again. A member that is [cut off](Self::isolate) from the majority lets writes wait
+/// for seven seconds, refuses those that demand a leader, and ends their streams. What was under way when a leader is
+/// lost may be made, or not.
 #[derive(Clone)]
 pub struct Cluster {
     shared: Arc<Shared>,
@@ -51,7 +66,12 @@ impl Cluster {
         self.shared.act(|universe| universe.crash_node(member));
     }
 
-    /// Starts a crashed member again.
+    /// Ends a member as SIGTERM does: as [`crash`](Self::crash), but every stream is told why, and ends in good order.
+    pub fn shut_down(&self, member: usize) {
+        self.shared.act(|universe| universe.shut_down_node(member));
+    }
+
+    /// Starts a member again that was crashed or shut down.
     pub fn restart(&self, member: usize) {
         self.shared.act(|universe| universe.restart_node(member));
     }
@@ -64,6 +84,17 @@ impl Cluster {
     /// Ends all disturbances that last: of members, and of clients.
     pub fn heal(&self) {
         self.shared.act(Universe::heal);
+    }
+
+    /// The member that leads, if there is one that can get anything agreed on.
+    #[must_use]
+    pub fn leader(&self) -> Option<usize> {
+        self.shared.act(|universe| universe.leader())
+    }
+
+    /// Lets a member apply what is committed later than others, by this much.
+    pub fn set_lag(&self, member: usize, lag: Duration) {
+        self.shared.act(|universe| universe.set_lag(member, lag));
     }
 
     /// Passes the leadership to a member, unless it is not in a state to lead.
@@ -82,7 +113,7 @@ impl Cluster {
     }
 
     /// Does one thing of a [`Schedule`](super::Schedule), with one of the members, clients or connections there are.
-    pub fn disturb(&self, kind: Disturbance, lasts: std::time::Duration) {
+    pub fn disturb(&self, kind: Disturbance, lasts: Duration) {
         self.shared.act(|universe| universe.disturb(kind, lasts));
     }
 
@@ -104,18 +135,6 @@ impl Cluster {
 }
 
 impl Universe {
-    pub(super) fn isolate_node(&mut self, _index: usize) {}
-
-    pub(super) fn rejoin_node(&mut self, _index: usize) {}
-
-    pub(super) fn move_leader(&mut self, _index: usize) {}
-
-    pub(super) fn compact_now(&mut self) {
-        let now = self.now;
-        self.nodes[0].gateway.server_mut().compact_now(now);
-        self.pump(0);
-    }
-
     pub(super) fn expire_tokens(&mut self) {
         for node in &mut self.nodes {
             node.gateway.server_mut().expire_tokens();

@@ -1,0 +1,3 @@
+pub fn compare(plan: super::Plan) {
+    let _ = plan;
+}

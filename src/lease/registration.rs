@@ -1,0 +1,323 @@
+//! Keys that come back when their lease is lost.
+//!
+//! ```text
+//!              await                          the lease is lost
+//!  RegistrationCall ────▶ Registered ─────────────────────────────▶ Lost
+//!                              ▲                                      │
+//!                              └── a new lease, the keys put again ───┘
+//!
+//!  withdraw, or dropping the Registration: the lease is revoked, and with it the keys go
+//! ```
+
+use std::fmt;
+use std::future::{IntoFuture, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use etcd_core::error::{Error, ErrorKind, LeaseLost, Result};
+use etcd_core::machine::Backoff;
+use etcd_core::message::{Compare, Put, Txn, TxnOp, TxnOpResponse, TxnResponse};
+use etcd_core::runtime::BoxFuture;
+use futures_channel::oneshot;
+use futures_core::Stream;
+use futures_util::future::{Either, select};
+
+use super::latest::{Latest, Reader};
+use super::{Lease, LeaseCall};
+
+/// Keys under a lease of their own, and under a new one whenever that is lost; put when this is awaited. Made by
+/// [`LeaseCall::register`].
+///
+/// ```no_run
+/// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {
+/// use std::time::Duration;
+/// use anyetcd::Put;
+///
+/// let registration = client
+///     .lease(Duration::from_secs(10))
+///     .register([Put::new("services/api/1", "10.0.0.1:8080")])
+///     .await?;
+/// // serve ...
+/// registration.withdraw().await
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// As [`LeaseCall`], and as the transaction that puts the keys.
+///
+/// # Cancel safety
+///
+/// Dropping the future revokes the lease in the background.
+#[must_use = "nothing is registered until this is awaited"]
+#[derive(Clone)]
+pub struct RegistrationCall {
+    lease: LeaseCall,
+    puts: Vec<Put>,
+}
+
+/// Keys that are there as long as this is, whatever becomes of their lease.
+///
+/// For a key that tells of its owner and that nobody else writes: the address of a service. Not for one that several
+/// compete for: between the loss of the lease and the return of the key, another may have been elected.
+///
+/// When the lease is lost, a new one is granted as soon as a server can be reached, and each key is put again **unless
+/// somebody else has put it meanwhile**; [`RegistrationState::Registered`] tells which ones those are. The application
+/// is told all the while ([`states`](Self::states)).
+///
+/// Dropping it revokes the lease in the background, as dropping a [`Lease`] does.
+pub struct Registration {
+    state: Arc<Latest<RegistrationState>>,
+    withdraw: oneshot::Sender<oneshot::Sender<Result<()>>>,
+}
+
+/// How it stands with a [`Registration`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum RegistrationState {
+    /// The keys are there.
+    Registered {
+        /// The lease they are attached to.
+        lease: i64,
+        /// Those that were not put again, because somebody else had put them meanwhile.
+        taken: Vec<Bytes>,
+    },
+    /// The lease is lost. The keys are gone, or will go; they are being put again under a new lease.
+    Lost {
+        /// Which lease, and why.
+        lost: LeaseLost,
+        /// What kept the last attempt to register again from succeeding.
+        cause: Option<Arc<Error>>,
+    },
+}
+
+impl RegistrationCall {
+    pub(super) fn new(lease: LeaseCall, puts: Vec<Put>) -> Self {
+        Self { lease, puts }
+    }
+
+    async fn register(self) -> Result<Registration> {
+        let client = self.lease.client().clone();
+        let lease = self.lease.clone().await?;
+        let puts = self.puts.iter().map(|put| put.clone().lease(lease.id()));
+        client.txn(Txn::new().then(puts)).await?;
+        let state = Arc::new(Latest::new(RegistrationState::Registered {
+            lease: lease.id(),
+            taken: Vec::new(),
+        }));
+        let (withdraw, withdrawn) = oneshot::channel();
+        let keeping = Registered {
+            call: self,
+            state: state.clone(),
+        };
+        let runtime = &client.shared.runtime;
+        runtime.spawn(Box::pin(keeping.keep(lease, withdrawn)));
+        Ok(Registration { state, withdraw })
+    }
+}
+
+impl IntoFuture for RegistrationCall {
+    type Output = Result<Registration>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.register())
+    }
+}
+
+impl Registration {
+    /// How it stands now.
+    #[must_use]
+    pub fn state(&self) -> RegistrationState {
+        self.state.get()
+    }
+
+    /// The present state, and then each change.
+    pub fn states(&self) -> RegistrationStates {
+        RegistrationStates {
+            reader: self.state.reader(),
+            state: self.state.clone(),
+        }
+    }
+
+    /// Ends it: revokes the lease, and with it the keys go.
+    ///
+    /// Dropping the future does not take it back.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lease::revoke`].
+    pub async fn withdraw(self) -> Result<()> {
+        let (done, result) = oneshot::channel();
+        // Without a task, because its runtime has shut down, there is nobody who could withdraw anything.
+        let _ = self.withdraw.send(done);
+        result.await.unwrap_or(Ok(()))
+    }
+}
+
+/// The states of a [`Registration`]: the present one, and then each change. Only the latest one counts.
+#[must_use = "a stream does nothing unless it is polled"]
+pub struct RegistrationStates {
+    state: Arc<Latest<RegistrationState>>,
+    reader: Reader,
+}
+
+impl RegistrationStates {
+    /// The next state; `None` after the end of the registration.
+    ///
+    /// Cancel safe.
+    pub async fn next(&mut self) -> Option<RegistrationState> {
+        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+}
+
+impl Stream for RegistrationStates {
+    type Item = RegistrationState;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<RegistrationState>> {
+        let this = &mut *self;
+        this.state.poll(&mut this.reader, cx)
+    }
+}
+
+impl Drop for RegistrationStates {
+    fn drop(&mut self) {
+        self.state.forget(&self.reader);
+    }
+}
+
+/// What the task of a registration knows.
+struct Registered {
+    call: RegistrationCall,
+    state: Arc<Latest<RegistrationState>>,
+}
+
+impl Registered {
+    async fn keep(self, lease: Lease, mut withdrawn: oneshot::Receiver<oneshot::Sender<Result<()>>>) {
+        let mut lease = Some(lease);
+        let done = match select(pin!(self.keep_on(&mut lease)), &mut withdrawn).await {
+            // Another cluster; nothing helps but a new client.
+            Either::Left(((), withdrawn)) => withdrawn.await,
+            Either::Right((done, _)) => done,
+        };
+        let result = match (lease, &done) {
+            (Some(lease), Ok(_)) => lease.revoke().await,
+            _ => Ok(()),
+        };
+        if let Ok(done) = done {
+            let _ = done.send(result);
+        }
+    }
+
+    /// `held` has the lease that the keys are under at any time.
+    async fn keep_on(&self, held: &mut Option<Lease>) {
+        while let Some(lease) = &*held {
+            let lost = lease.lost().await;
+            let old = lease.id();
+            self.tell_loss(&lost, None);
+            // Revoked, in case the servers still have it: then others see the keys go as well.
+            *held = None;
+            let mut backoff = Backoff::default();
+            loop {
+                match self.register_again(held, old).await {
+                    Ok(taken) => {
+                        let lease = held.as_ref().map(Lease::id).unwrap_or_default();
+                        self.state.set(RegistrationState::Registered { lease, taken });
+                        break;
+                    }
+                    Err(error) => {
+                        let is_hopeless = matches!(error.kind(), ErrorKind::ClusterChanged(_));
+                        self.tell_loss(&lost, Some(error));
+                        if is_hopeless {
+                            *held = None;
+                            return;
+                        }
+                    }
+                }
+                let runtime = &self.call.lease.client().shared.runtime;
+                let pause = backoff.next_pause(runtime.entropy());
+                runtime.sleep_until(runtime.now() + pause).await;
+            }
+        }
+    }
+
+    /// Returns the keys that are somebody else's.
+    async fn register_again(&self, held: &mut Option<Lease>, old: i64) -> Result<Vec<Bytes>> {
+        if held.as_ref().is_none_or(|lease| !lease.is_held()) {
+            // Not under the id of the old one, whose revocation may be under way.
+            *held = Some(self.call.lease.clone().any_id().await?);
+        }
+        let new = held.as_ref().map(Lease::id).unwrap_or_default();
+        let puts = self.call.puts.iter().map(|put| put_again(put, old, new));
+        let client = self.call.lease.client();
+        let response = client.txn(Txn::new().then(puts)).await?;
+        let answers = response.responses.iter().zip(&self.call.puts);
+        Ok(answers
+            .filter(|(answer, _)| is_taken(answer.as_txn()))
+            .map(|(_, put)| put.key.clone())
+            .collect())
+    }
+
+    fn tell_loss(&self, lost: &LeaseLost, cause: Option<Error>) {
+        self.state.set(RegistrationState::Lost {
+            lost: lost.clone(),
+            cause: cause.map(Arc::new),
+        });
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.state.close();
+    }
+}
+
+/// Puts a key if it does not exist, or is still under the old lease. That it is under the new one already is the work of
+/// an attempt whose answer was lost.
+fn put_again(put: &Put, old: i64, new: i64) -> TxnOp {
+    let put = put.clone().lease(new);
+    let is_new = Txn::when([Compare::lease(&put.key).eq(new)]);
+    let is_old = Txn::when([Compare::lease(&put.key).eq(old)])
+        .then([put.clone()])
+        .otherwise([TxnOp::Txn(is_new)]);
+    let is_absent = Txn::when([Compare::version(&put.key).eq(0)])
+        .then([put])
+        .otherwise([TxnOp::Txn(is_old)]);
+    TxnOp::Txn(is_absent)
+}
+
+/// Whether no condition on the way held.
+fn is_taken(mut answer: Option<&TxnResponse>) -> bool {
+    while let Some(txn) = answer {
+        if txn.succeeded {
+            return false;
+        }
+        answer = txn.responses.first().and_then(TxnOpResponse::as_txn);
+    }
+    true
+}
+
+impl fmt::Debug for RegistrationCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistrationCall")
+            .field("lease", &self.lease)
+            .field("puts", &self.puts.len())
+            .finish()
+    }
+}
+
+impl fmt::Debug for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registration")
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RegistrationStates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistrationStates").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,331 @@
+//! Leases that keep themselves alive.
+
+use std::future::IntoFuture;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyetcd::transport::{RequestBody, ResponseBody, Transport, TransportError};
+use anyetcd::{
+    BoxFuture, Client, ErrorKind, EtcdError, HttpConfig, Lease, LeaseState, LostReason, PoolConfig, Put,
+    RegistrationState,
+};
+use etcd_http::HttpTransport;
+use etcd_process::Cluster;
+
+use super::proxy::Proxy;
+use super::{World, pause};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Whether a server knows the lease, asked with another client than its own.
+async fn exists(client: &Client, id: i64) -> bool {
+    client.leases().time_to_live(id).await.unwrap().is_alive()
+}
+
+async fn is_there(client: &Client, key: &str) -> bool {
+    client.get(key).await.unwrap().count == 1
+}
+
+pub(crate) async fn a_lease_lives_until_it_is_revoked_and_its_keys_with_it(world: World) {
+    let key = world.key("k");
+    let lease = world.client.lease(2 * SECOND).await.unwrap();
+    assert!(lease.id() > 0 && lease.ttl() >= 2 * SECOND);
+    world.client.put(&key, "v").lease(lease.id()).await.unwrap();
+    let mut states = lease.states();
+    assert!(matches!(states.next().await, Some(LeaseState::Alive { .. })));
+
+    pause(5 * SECOND).await;
+    assert!(matches!(lease.state(), LeaseState::Alive { deadline } if deadline > Instant::now()));
+    assert!(is_there(&world.client, &key).await);
+    assert!(lease.remaining().await.unwrap() <= 2 * SECOND);
+    assert_eq!(lease.keys().await.unwrap(), [key.clone()]);
+
+    let id = lease.id();
+    lease.revoke().await.unwrap();
+    assert!(!exists(&world.client, id).await && !is_there(&world.client, &key).await);
+    let last = states.next().await;
+    assert!(last.is_none() || matches!(last, Some(LeaseState::Lost { reason: LostReason::Revoked })));
+    assert!(states.next().await.is_none());
+}
+
+pub(crate) async fn a_dropped_lease_is_revoked_and_a_detached_one_is_not(world: World) {
+    let dropped = world.client.lease(600 * SECOND).await.unwrap();
+    let detached = world.client.lease(600 * SECOND).await.unwrap();
+    let id = dropped.id();
+    drop(dropped);
+    let detached = detached.detach();
+    World::until(async || !exists(&world.client, id).await).await;
+    assert!(exists(&world.client, detached).await);
+
+    // One that was granted elsewhere belongs to somebody else.
+    let adopted = world.client.keep_alive(detached).await.unwrap();
+    assert_eq!((adopted.id(), adopted.ttl()), (detached, 600 * SECOND));
+    drop(adopted);
+    let other = world.client.lease(600 * SECOND).await.unwrap();
+    let id = other.id();
+    drop(other);
+    World::until(async || !exists(&world.client, id).await).await;
+    assert!(exists(&world.client, detached).await, "the revocations are through");
+    let adopted = world.client.keep_alive(detached).await.unwrap();
+    adopted.revoke().await.unwrap();
+    assert!(!exists(&world.client, detached).await);
+    let error = world.client.keep_alive(detached).await.unwrap_err();
+    assert_eq!(error.etcd(), Some(EtcdError::LeaseNotFound));
+}
+
+pub(crate) async fn a_lease_that_somebody_else_revokes_is_lost_and_the_others_live(world: World) {
+    let lease = world.client.lease(3 * SECOND).await.unwrap();
+    let other = world.client.lease(3 * SECOND).await.unwrap();
+    world.client.leases().revoke(lease.id()).await.unwrap();
+    let lost = lease.lost().await;
+    assert!(matches!(lost.reason(), LostReason::NotFound), "{lost:?}");
+    assert_eq!(lost.id(), lease.id());
+    assert!(!lease.is_held() && other.is_held());
+    let error = lease.refresh().await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::LeaseLost(_)), "{error:?}");
+    assert!(matches!(lease.remaining().await.unwrap_err().kind(), ErrorKind::LeaseLost(_)));
+    lease.revoke().await.expect("what is gone is gone");
+    pause(4 * SECOND).await;
+    assert!(other.is_held() && exists(&world.client, other.id()).await);
+}
+
+pub(crate) async fn a_refresh_gives_the_full_time_and_finds_out_what_is_gone(world: World) {
+    let lease = world.client.lease(600 * SECOND).await.unwrap();
+    let before = lease.state().deadline().unwrap();
+    World::until(async || lease.remaining().await.unwrap() <= 598 * SECOND).await;
+    lease.refresh().await.unwrap();
+    assert!(lease.state().deadline().unwrap() >= before + SECOND);
+    assert!(lease.remaining().await.unwrap() >= 599 * SECOND);
+    // Its next renewal is minutes away.
+    world.client.leases().revoke(lease.id()).await.unwrap();
+    assert!(lease.is_held());
+    let error = lease.refresh().await.unwrap_err();
+    let ErrorKind::LeaseLost(lost) = error.kind() else {
+        panic!("{error:?}");
+    };
+    assert!(matches!(lost.reason(), LostReason::NotFound) && !lease.is_held());
+}
+
+pub(crate) async fn many_leases_share_one_connection(world: World) {
+    let server = world.own_server();
+    let proxy = Proxy::new(server.client_addr());
+    let one = HttpConfig::new().pool(PoolConfig::new().max_connections(1));
+    let client = World::builder().endpoint(proxy.url()).http(one).build().unwrap();
+    let mut leases = Vec::new();
+    for _ in 0..300 {
+        leases.push(client.lease(3 * SECOND).await.unwrap());
+    }
+    pause(7 * SECOND).await;
+    assert!(leases.iter().all(Lease::is_held));
+    let count = World::client_of(&server).leases().list().await.unwrap().leases.len();
+    assert_eq!(count, 300);
+    // One for calls, which is idle, and one for all renewals.
+    assert!(proxy.open_connections() <= 2, "{} connections", proxy.open_connections());
+    drop(leases);
+    let bystander = World::client_of(&server);
+    World::until(async || bystander.leases().list().await.unwrap().leases.is_empty()).await;
+    World::until(async || proxy.open_connections() <= 1).await;
+}
+
+pub(crate) async fn a_lease_outlives_cut_connections(world: World) {
+    let server = world.own_server();
+    let proxy = Proxy::new(server.client_addr());
+    let client = World::builder().endpoint(proxy.url()).build().unwrap();
+    let lease = client.lease(3 * SECOND).await.unwrap();
+    client.put("k", "v").lease(lease.id()).await.unwrap();
+    let mut states = lease.states();
+    for _ in 0..20 {
+        pause(SECOND / 4).await;
+        proxy.lead_to(server.client_addr());
+    }
+    assert!(lease.is_held());
+    assert!(is_there(&World::client_of(&server), "k").await);
+    // Where a connection was cut with nothing under way on it, nobody need know.
+    while let Some(state) = futures_util::FutureExt::now_or_never(states.next()) {
+        assert!(state.is_some_and(|state| state.is_held()));
+    }
+}
+
+pub(crate) async fn a_lease_of_five_seconds_outlives_a_restart_that_takes_two(world: World) {
+    let mut server = world.own_server();
+    let client = World::client_of(&server);
+    let lease = client.lease(5 * SECOND).await.unwrap();
+    client.put("k", "v").lease(lease.id()).await.unwrap();
+    let mut states = lease.states();
+    states.next().await;
+    // With its renewal due, so that it meets a server that is down.
+    pause(2 * SECOND).await;
+    server.kill();
+    let degraded = states.next().await;
+    assert!(matches!(degraded, Some(LeaseState::Degraded { .. })), "{degraded:?}");
+    pause(2 * SECOND).await;
+    server.restart();
+    let alive = states.next().await;
+    assert!(matches!(alive, Some(LeaseState::Alive { .. })), "{alive:?}");
+    pause(6 * SECOND).await;
+    assert!(lease.is_held() && is_there(&client, "k").await);
+    lease.revoke().await.unwrap();
+    assert!(!is_there(&client, "k").await);
+}
+
+pub(crate) async fn a_lease_whose_server_is_stopped_is_lost_before_its_time_ends_and_says_why(world: World) {
+    let mut server = world.own_server();
+    let client = World::client_of(&server);
+    let lease = client.lease(5 * SECOND).await.unwrap();
+    pause(2 * SECOND).await;
+    server.freeze();
+    let frozen_at = Instant::now();
+    let lost = lease.lost().await;
+    // Its last renewal was sent before the server was stopped, and so was the time to live counted by the server.
+    assert!(frozen_at.elapsed() < 5 * SECOND, "{:?}", frozen_at.elapsed());
+    let LostReason::Expired { cause: Some(cause) } = lost.reason() else {
+        panic!("{lost:?}");
+    };
+    assert!(matches!(cause.kind(), ErrorKind::Timeout(_)), "{cause:?}");
+    assert!(std::error::Error::source(&lost).is_some());
+    server.thaw();
+    pause(2 * SECOND).await;
+    assert!(!lease.is_held(), "what is lost stays lost");
+}
+
+pub(crate) async fn a_lease_moves_on_from_members_that_die_or_fall_silent(world: World) {
+    let mut cluster = Cluster::start(world.dialect, 3);
+    let urls: Vec<_> = cluster.members().iter().map(|member| member.client_url().to_owned()).collect();
+    let client = World::builder().endpoints(urls.iter().map(String::as_str)).build().unwrap();
+    let lease = client.lease(10 * SECOND).await.unwrap();
+    client.put("k", "v").lease(lease.id()).await.unwrap();
+    // The member its stream leads to falls silent, then the next one dies.
+    pause(4 * SECOND).await;
+    cluster.member_mut(0).freeze();
+    pause(11 * SECOND).await;
+    assert!(lease.is_held(), "{lease:?}");
+    cluster.member_mut(0).thaw();
+    cluster.member_mut(1).kill();
+    pause(11 * SECOND).await;
+    assert!(lease.is_held(), "{lease:?}");
+    // Without a quorum nobody can renew it, for less than its time.
+    cluster.member_mut(0).kill();
+    pause(3 * SECOND).await;
+    for member in [0, 1] {
+        cluster.member_mut(member).spawn();
+    }
+    pause(8 * SECOND).await;
+    assert!(lease.is_held(), "{lease:?}");
+    assert!(is_there(&client, "k").await);
+}
+
+pub(crate) async fn a_dropped_grant_leaves_no_lease(world: World) {
+    let server = world.own_server();
+    let client = World::client_of(&server);
+    for polls in [1, 2, 3, 5, 8, 13, 21] {
+        let mut call = std::pin::pin!(client.lease(600 * SECOND).into_future());
+        for _ in 0..polls {
+            let over = std::future::poll_fn(|cx| std::task::Poll::Ready(call.as_mut().poll(cx).is_ready())).await;
+            if over {
+                break;
+            }
+            pause(Duration::from_micros(100)).await;
+        }
+    }
+    let bystander = World::client_of(&server);
+    // A request that was on its way may still be applied a moment later, and its revocation is under way as well.
+    let mut quiet_since = Instant::now();
+    while quiet_since.elapsed() < SECOND / 2 {
+        if !bystander.leases().list().await.unwrap().leases.is_empty() {
+            quiet_since = Instant::now();
+        }
+        pause(SECOND / 100).await;
+    }
+}
+
+pub(crate) async fn a_grant_whose_answer_is_lost_grants_one_lease(world: World) {
+    let server = world.own_server();
+    let proxy = Proxy::new(server.client_addr());
+    let client = World::builder().endpoint(proxy.url()).build().unwrap();
+    client.get("k").await.unwrap();
+    proxy.cut_answers(1);
+    let lease = client.lease(600 * SECOND).await.unwrap();
+    assert!(proxy.has_cut_all());
+    let listed = client.leases().list().await.unwrap().leases;
+    assert_eq!(listed.iter().map(|lease| lease.id).collect::<Vec<_>>(), [lease.id()]);
+    // With an id of the caller's nobody knows whose lease it is.
+    proxy.cut_answers(1);
+    let error = client.lease(600 * SECOND).id(4711).await.unwrap_err();
+    assert!(error.is_outcome_unknown());
+}
+
+/// Something on the way that holds a request back until it is complete.
+#[derive(Debug)]
+struct Buffering<T>(T);
+
+impl<T: Transport> Transport for Buffering<T> {
+    fn exchange(
+        &self,
+        request: http::Request<RequestBody>,
+    ) -> BoxFuture<'_, Result<http::Response<ResponseBody>, TransportError>> {
+        match request.body() {
+            RequestBody::Stream(_) => Box::pin(std::future::pending()),
+            RequestBody::Full(_) => self.0.exchange(request),
+        }
+    }
+}
+
+pub(crate) async fn where_requests_are_held_back_leases_are_renewed_one_by_one(world: World) {
+    let runtime = crate::harness::runtime();
+    let transport = HttpTransport::new(runtime.clone(), Arc::new(runtime.clone()), HttpConfig::new());
+    let client = Client::builder()
+        .endpoint(world.server().client_url())
+        .transport(Arc::new(runtime), Arc::new(Buffering(transport)))
+        .build()
+        .unwrap();
+    let mut leases = Vec::new();
+    for _ in 0..20 {
+        leases.push(client.lease(3 * SECOND).await.unwrap());
+    }
+    pause(10 * SECOND).await;
+    for lease in &leases {
+        assert!(lease.is_held() && exists(&world.client, lease.id()).await, "{lease:?}");
+    }
+}
+
+pub(crate) async fn a_registration_comes_back_and_leaves_alone_what_others_took(world: World) {
+    let (mine, contested) = (world.key("mine"), world.key("contested"));
+    let registration = world
+        .client
+        .lease(3 * SECOND)
+        .register([Put::new(&mine, "v"), Put::new(&contested, "v")])
+        .await
+        .unwrap();
+    let mut states = registration.states();
+    let Some(RegistrationState::Registered { lease: first, taken }) = states.next().await else {
+        panic!("{registration:?}");
+    };
+    assert_eq!(taken.len(), 0);
+    assert_eq!(world.client.get(&mine).await.unwrap().first().unwrap().lease, first);
+
+    // The lease goes, and somebody else takes one of the keys.
+    world.client.leases().revoke(first).await.unwrap();
+    world.client.put(&contested, "another's").await.unwrap();
+    let second = loop {
+        match states.next().await.unwrap() {
+            RegistrationState::Lost { lost, .. } => assert_eq!(lost.id(), first),
+            RegistrationState::Registered { lease, taken } => {
+                assert_eq!(taken, [contested.clone()]);
+                break lease;
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_ne!(first, second);
+    assert_eq!(world.client.get(&mine).await.unwrap().first().unwrap().lease, second);
+    assert_eq!(world.client.get(&contested).await.unwrap().first().unwrap().value, "another's");
+
+    registration.withdraw().await.unwrap();
+    assert!(!is_there(&world.client, &mine).await && is_there(&world.client, &contested).await);
+    assert!(states.next().await.is_none());
+
+    let registration = world.client.lease(600 * SECOND).register([Put::new(&mine, "v")]).await.unwrap();
+    assert!(is_there(&world.client, &mine).await);
+    drop(registration);
+    World::until(async || !is_there(&world.client, &mine).await).await;
+}
