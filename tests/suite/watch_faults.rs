@@ -100,14 +100,14 @@ pub(crate) async fn a_quiet_server_is_not_taken_for_a_dead_one(world: World) {
     let proxy = Proxy::new(world.server().client_addr());
     let client = World::builder()
         .endpoint(proxy.url())
-        .watch_idle_timeout(Duration::from_millis(100))
+        .watch_idle_timeout(Duration::from_secs(1))
         .build()
         .unwrap();
     let watch = client.watch(world.key("k")).await.unwrap();
     let WatchStatus::Connected { since } = watch.status() else {
         panic!("{:?}", watch.status());
     };
-    World::pause(Duration::from_secs(2)).await;
+    World::pause(Duration::from_secs(4)).await;
     match watch.status() {
         WatchStatus::Connected { since: still } => assert_eq!(still, since, "it was opened anew"),
         status => panic!("{status:?}"),
@@ -281,11 +281,12 @@ pub(crate) async fn where_streams_get_no_answer_each_watch_has_a_request_of_its_
     let proxy = Proxy::new(server.client_addr());
     proxy.hold_requests();
     let client = World::builder().endpoint(proxy.url()).build().unwrap();
+    let direct = World::client_of(&server);
     let mut first = client.watch("1").await.unwrap();
     let mut second = client.watch("2").await.unwrap();
     for number in 0..3 {
         for key in ["1", "2"] {
-            put(&client, key, number).await;
+            put(&direct, key, number).await;
         }
         assert!(are_numbered_from(&events(&mut first, 1).await, number));
         assert!(are_numbered_from(&events(&mut second, 1).await, number));

@@ -173,7 +173,7 @@ impl BatchBuffer {
     /// Whether a watch that had to stop can go on now; says so once.
     #[must_use]
     pub fn takes_more(&mut self) -> bool {
-        let has_room = self.events * 2 <= self.limits.events && self.bytes * 2 <= self.limits.bytes;
+        let has_room = self.events <= self.limits.events / 2 && self.bytes <= self.limits.bytes / 2;
         let resumes = self.state == State::Stalled && has_room;
         if resumes {
             self.state = State::Filling;
@@ -201,8 +201,8 @@ impl BatchBuffer {
 
     fn fits(&self, batch: &EventBatch) -> bool {
         self.events == 0
-            || (self.events + batch.events().len() <= self.limits.events
-                && self.bytes + batch.bytes() <= self.limits.bytes)
+            || (self.events.saturating_add(batch.events().len()) <= self.limits.events
+                && self.bytes.saturating_add(batch.bytes()) <= self.limits.bytes)
     }
 
     fn push(&mut self, batch: EventBatch) {
@@ -240,7 +240,8 @@ impl BatchBuffer {
         if let Some((from, position)) = span {
             self.push(EventBatch::new(events, from, position).coalesced());
         }
-        let is_less = self.events * 4 <= self.limits.events * 3 && self.bytes * 4 <= self.limits.bytes * 3;
+        let most_of = |limit: usize| limit - limit / 4;
+        let is_less = self.events <= most_of(self.limits.events) && self.bytes <= most_of(self.limits.bytes);
         is_less && self.fits(batch)
     }
 }
@@ -278,7 +279,7 @@ mod tests {
     }
 
     fn buffer(policy: BufferPolicy, events: usize) -> BatchBuffer {
-        let bytes = usize::MAX / 8;
+        let bytes = usize::MAX;
         BatchBuffer::new(policy, BufferLimits { events, bytes })
     }
 
