@@ -270,9 +270,10 @@ mod tests {
             let mut event = Event::default();
             event.kv.key = Bytes::copy_from_slice(key.as_bytes());
             event.kv.mod_revision = revision;
-            let mut before = KeyValue::default();
-            before.mod_revision = revision - 1;
-            event.prev_kv = Some(before);
+            event.prev_kv = Some(KeyValue {
+                mod_revision: revision - 1,
+                ..KeyValue::default()
+            });
             event
         });
         EventBatch::new(events.collect(), from, position)

@@ -324,7 +324,7 @@ impl WatchConnection {
         match retry {
             Retry::Never => {
                 self.close(None);
-                self.end_all(cause);
+                self.end_all(&cause);
             }
             _ => self.reopen(now, cause, entropy),
         }
@@ -336,7 +336,7 @@ impl WatchConnection {
     /// Takes note that nobody drives the connection any more: every watch ends with `error`.
     pub fn handle_abandoned(&mut self, error: &Error) {
         self.close(None);
-        self.end_all(error.clone());
+        self.end_all(error);
     }
 
     /// Takes the answer to a read: the revision in its header.
@@ -592,7 +592,7 @@ impl WatchConnection {
 
     fn handle_failed_read(&mut self, now: Instant, reason: Reason, id: WatchId, error: Error) {
         if matches!(error.kind(), ErrorKind::ClusterChanged(_)) {
-            return self.end_all(error);
+            return self.end_all(&error);
         }
         match (reason, error.retry()) {
             (Reason::Reachable, _) => self.silent_opens = 0,
@@ -655,7 +655,7 @@ impl WatchConnection {
     }
 
     /// Ends all watches, each with the error.
-    pub(super) fn end_all(&mut self, error: Error) {
+    pub(super) fn end_all(&mut self, error: &Error) {
         let ids: Vec<_> = self.watches.keys().copied().collect();
         for id in ids {
             self.end(id, error.clone());

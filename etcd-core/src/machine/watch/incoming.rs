@@ -25,7 +25,7 @@ impl WatchConnection {
         };
         let is_read = stream.handle_message(now);
         if message.created {
-            self.handle_created(now, message, entropy);
+            self.handle_created(now, &message, entropy);
         } else if message.canceled {
             self.handle_ended(now, &message, entropy);
         } else if message.watch_id == NO_WATCH {
@@ -39,7 +39,7 @@ impl WatchConnection {
         }
     }
 
-    fn handle_created(&mut self, now: Instant, message: WatchResponse, entropy: u64) {
+    fn handle_created(&mut self, now: Instant, message: &WatchResponse, entropy: u64) {
         let StreamState::Open(stream) = &mut self.stream else {
             return;
         };

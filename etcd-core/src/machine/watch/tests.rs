@@ -186,8 +186,10 @@ fn question_id(message: &Watch) -> i64 {
 }
 
 fn response(watch_id: i64, revision: i64) -> WatchResponse {
-    let mut message = WatchResponse::default();
-    message.watch_id = watch_id;
+    let mut message = WatchResponse {
+        watch_id,
+        ..WatchResponse::default()
+    };
     message.header.revision = revision;
     message
 }
