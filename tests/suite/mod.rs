@@ -191,7 +191,7 @@ behaviours! {
         a_lease_outlives_cut_connections,
         a_lease_of_five_seconds_outlives_a_restart_that_takes_two,
         a_lease_whose_server_is_stopped_is_lost_before_its_time_ends_and_says_why,
-        a_lease_moves_on_from_members_that_die_or_fall_silent,
+        a_lease_moves_on_from_members_that_die_or_fall_silent: "the embedded etcd has one member",
         a_dropped_grant_leaves_no_lease,
         a_grant_whose_answer_is_lost_grants_one_lease,
         where_requests_are_held_back_leases_are_renewed_one_by_one,
