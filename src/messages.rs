@@ -1,6 +1,5 @@
 //! The messages of a stream, as they arrive.
 
-use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -55,17 +54,12 @@ impl<R: Request> Messages<R> {
     /// The next message; `None` at an end that the server gave no reason for, which need not be a good one: gateways
     /// end a stream in the same way when its server goes down.
     ///
-    /// Cancel safe. Nothing follows an error.
+    /// Nothing follows an error.
     ///
     /// # Errors
     ///
     /// What broke the connection, the error the server ended the stream with, a message that is none, or
     /// [`ErrorKind::ClusterChanged`](crate::ErrorKind::ClusterChanged).
-    pub(crate) async fn next(&mut self) -> Option<Result<R::Response>> {
-        poll_fn(|cx| self.poll_next(cx)).await
-    }
-
-    /// [`next`](Self::next), to be polled.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<R::Response>>> {
         let result = ready!(self.poll_message(cx));
         if result.is_err() {
