@@ -142,7 +142,8 @@ pub enum ConnectionStatus {
     },
 }
 
-/// Decides everything about the watches of one connection; see [the rules](super).
+/// Decides everything about the watches of one connection; the rules, and why they are there, stand in
+/// `docs/watching.md`.
 ///
 /// Beyond [the contract of all machines](crate::machine): take all outputs
 /// ([`poll_output`](Self::poll_output)) after every `handle_*`, and then poll for steps.
