@@ -28,7 +28,7 @@ const EVENTS_MAY_TAKE: Duration = Duration::from_secs(1);
 /// whatever happens, the batches are all that happened, once each and in the order of their revisions, with no revision
 /// split over two. What it cannot survive ends it with an error that says so: history that was compacted before it was
 /// received ([`WatchError::Compacted`]), a permission that was taken away, another cluster in the place of its own.
-/// See [`docs/watching.md`](https://github.com/anyetcd/anyetcd/blob/main/docs/watching.md) for what exactly is promised.
+/// What exactly is promised, and why, stands in the repository's `docs/watching.md`.
 ///
 /// ```no_run
 /// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {

@@ -1,7 +1,7 @@
 //! What a watch has received and nobody has taken yet, in bounded memory.
 //!
 //! ```text
-//!            offer: Taken               take leaves half or less: Room, once
+//!            offer: Taken               takes_more, once half or less is left
 //!    ┌───────────────────▶ Filling ◀──────────────────────────────┐
 //!    │                      │                                     │
 //!    └──────────────────────┤ offer: Full                         │
@@ -60,7 +60,8 @@ impl Default for BufferLimits {
 pub enum Offered {
     /// It is kept.
     Taken,
-    /// It is not. The watch has to stop and to go on from this position once there is [`Taken::Room`].
+    /// It is not. The watch has to stop and to go on from this position once it
+    /// [takes more](BatchBuffer::takes_more).
     Full {
         /// Where the refused batch began.
         from: i64,

@@ -142,7 +142,8 @@ pub enum ConnectionStatus {
     },
 }
 
-/// Decides everything about the watches of one connection; see [the rules](super).
+/// Decides everything about the watches of one connection; the rules, and why they are there, stand in
+/// `docs/watching.md`.
 ///
 /// Beyond [the contract of all machines](crate::machine): take all outputs
 /// ([`poll_output`](Self::poll_output)) after every `handle_*`, and then poll for steps.
@@ -337,6 +338,7 @@ impl WatchConnection {
     pub fn handle_abandoned(&mut self, error: &Error) {
         self.close(None);
         self.end_all(error);
+        self.forget_reads();
     }
 
     /// Takes the answer to a read: the revision in its header.
@@ -443,6 +445,7 @@ impl WatchConnection {
     }
 
     fn poll_rest(&mut self) -> WatchStep {
+        self.forget_reads();
         if matches!(self.stream, StreamState::Open(_) | StreamState::Opening) {
             self.close(None);
             self.must_close = false;
@@ -604,6 +607,13 @@ impl WatchConnection {
                 self.read_again_at = Some(now + READ_AGAIN_AFTER);
             }
         }
+    }
+
+    /// Whatever was to be learned was to be learned for watches that are gone. An answer that still comes is passed over.
+    fn forget_reads(&mut self) {
+        self.reads.clear();
+        self.reading = None;
+        self.read_again_at = None;
     }
 
     fn ask_whether_reachable(&mut self) {

@@ -940,6 +940,22 @@ fn an_end_without_a_reason_is_believed_after_a_while() {
 }
 
 #[test]
+fn a_read_for_watches_that_are_gone_holds_up_no_later_one() {
+    let mut played = Played::new();
+    let id = played.watch(5);
+    assert!(matches!(played.step(), WatchStep::Open { .. }));
+    let silent = Timeout::new(TimeoutPhase::Response);
+    played.connection.handle_closed(played.now, silent.into(), 0);
+    assert!(matches!(played.step(), WatchStep::Read(_)));
+    played.connection.handle_cancel(id);
+    // Nobody waits for the read any more, and its driver may go with it.
+    assert!(matches!(played.step(), WatchStep::Wait { until: None }));
+    played.watch(5);
+    played.pass(Duration::from_secs(1));
+    assert!(matches!(played.step(), WatchStep::Open { .. }));
+}
+
+#[test]
 fn a_way_that_carries_calls_and_no_streams_is_recognized() {
     let mut played = Played::new();
     let id = played.watch(5);
