@@ -15,6 +15,7 @@
 //! | [`Server`] | calls as messages: [`Request`] in, [`Output`] out |
 //! | [`Gateway`] | HTTP: requests in, heads and bodies out |
 //! | [`EmbeddedTransport`] | a client's transport, on the runtime's clock |
+//! | [`sim`] | a world: clients, several members, a network that fails, one clock and one seed |
 //! | `listen::HttpServer` (feature `listen`) | sockets: HTTP/1.1 for clients of any language |
 // Messages of etcd-core are `#[non_exhaustive]`: from here they can only be filled in after `default()`.
 #![allow(clippy::field_reassign_with_default)]

@@ -60,14 +60,6 @@ impl Span {
         (self.key < self.range_end).then_some((start, Bound::Excluded(&self.range_end)))
     }
 
-    /// Whether `other` lies within this span; an empty span lies within none.
-    pub(crate) fn covers(&self, other: &Self) -> bool {
-        self.contains(&other.key)
-            && self
-                .end()
-                .is_none_or(|end| other.end().is_some_and(|other| other <= end))
-    }
-
     /// The first key after the span, `None` if it has no upper bound.
     pub(crate) fn end(&self) -> Option<Bytes> {
         if self.range_end == NO_UPPER_BOUND {
@@ -102,13 +94,5 @@ mod tests {
         assert!(span("b", "\0").contains(b"zz") && !span("b", "\0").contains(b"a"));
         assert!(span("b", "").contains(b"b") && !span("b", "").contains(b"b\0"));
         assert!(span("d", "b").is_empty() && span("b", "b").is_empty() && !span("b", "").is_empty());
-    }
-
-    #[test]
-    fn a_span_covers_what_lies_within_it() {
-        assert!(span("a", "c").covers(&span("a", "c")) && span("a", "c").covers(&span("b", "")));
-        assert!(span("a", "\0").covers(&span("b", "\0")) && span("a", "").covers(&span("a", "")));
-        assert!(!span("a", "c").covers(&span("b", "\0")) && !span("a", "c").covers(&span("b", "d")));
-        assert!(!span("a", "").covers(&span("a", "b")) && !span("b", "c").covers(&span("a", "c")));
     }
 }

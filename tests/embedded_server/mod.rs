@@ -14,6 +14,10 @@ use etcd_process::{Dialect, ReservedPort};
 /// What has not happened by then does not happen.
 const DEADLINE: Duration = Duration::from_secs(60);
 
+/// What a process needs to come up at least. In that time clients hear that their connections are gone: a write on one of
+/// which they have not heard would rightly be in doubt, and no behaviour here is about that moment.
+const STARTUP: Duration = Duration::from_millis(300);
+
 /// Ids of clusters and members follow from it: a server that lost its data keeps them, as a real one keeps those that
 /// follow from its name and URLs.
 const SEED: u64 = 42;
@@ -105,11 +109,14 @@ impl Server {
     }
 
     pub(crate) fn restart(&mut self) {
+        self.kill();
+        thread::sleep(STARTUP);
         self.http.restart().unwrap();
     }
 
     pub(crate) fn restart_without_data(&mut self) {
         self.kill();
+        thread::sleep(STARTUP);
         self.http = serve(self.client_addr(), &self.config, self.seed).unwrap();
     }
 

@@ -68,12 +68,14 @@ fn is_served(dialect: Dialect, rpc: &Rpc) -> bool {
 /// What a server answers besides its calls.
 fn plain(dialect: Dialect, server: &Server, method: &Method, path: &str) -> Reply {
     match (path, method) {
-        ("/health", &Method::GET) => match (server.is_out_of_space(), dialect) {
-            (false, Dialect::G1_6) => Reply::text(StatusCode::OK, r#"{"health":"true"}"#),
-            (false, _) => Reply::text(StatusCode::OK, r#"{"health":"true","reason":""}"#),
-            (true, Dialect::G1_6) => Reply::text(StatusCode::SERVICE_UNAVAILABLE, "{\"health\":\"false\"}\n"),
-            (true, _) => {
-                let body = "{\"health\":\"false\",\"reason\":\"ALARM NOSPACE\"}\n";
+        ("/health", &Method::GET) => match (complaint(server), dialect) {
+            (None, Dialect::G1_6) => Reply::text(StatusCode::OK, r#"{"health":"true"}"#),
+            (None, _) => Reply::text(StatusCode::OK, r#"{"health":"true","reason":""}"#),
+            (Some(_), Dialect::G1_6) => {
+                Reply::text(StatusCode::SERVICE_UNAVAILABLE, "{\"health\":\"false\"}\n")
+            }
+            (Some(reason), _) => {
+                let body = format!("{{\"health\":\"false\",\"reason\":\"{reason}\"}}\n");
                 Reply::text(StatusCode::SERVICE_UNAVAILABLE, body)
             }
         },
@@ -89,6 +91,17 @@ fn plain(dialect: Dialect, server: &Server, method: &Method, path: &str) -> Repl
             Reply::json(StatusCode::OK, body)
         }
         _ => Reply::text(StatusCode::NOT_FOUND, "404 page not found\n"),
+    }
+}
+
+/// What is wrong with a server (`checkHealth` in `server/etcdserver/api/etcdhttp/metrics.go`).
+fn complaint(server: &Server) -> Option<&'static str> {
+    if server.is_out_of_space() {
+        Some("ALARM NOSPACE")
+    } else if !server.has_leader() {
+        Some("RAFT NO LEADER")
+    } else {
+        None
     }
 }
 

@@ -90,6 +90,16 @@ impl Universe {
         }
     }
 
+    pub(super) fn shut_down_node(&mut self, index: usize) {
+        let now = self.now;
+        let node = &mut self.nodes[index];
+        if node.power == Power::Running {
+            node.gateway.handle_shutdown(now);
+            self.pump(index);
+            self.crash_node(index);
+        }
+    }
+
     pub(super) fn crash_node(&mut self, index: usize) {
         let node = &mut self.nodes[index];
         if node.power == Power::Crashed {

@@ -27,6 +27,8 @@ pub enum Disturbance {
     Stop,
     /// Crashes a member (SIGKILL) and starts it again after a while.
     Crash,
+    /// Shuts a member down (SIGTERM) and starts it again after a while.
+    ShutDown,
     /// Cuts a member off from the others for a while; clients still reach it.
     Isolate,
     /// Passes the leadership on.
@@ -43,7 +45,7 @@ pub enum Disturbance {
 
 impl Disturbance {
     /// All there are.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::CutAll,
         Self::CutOne,
         Self::EndOne,
@@ -52,6 +54,7 @@ impl Disturbance {
         Self::SilenceClient,
         Self::Stop,
         Self::Crash,
+        Self::ShutDown,
         Self::Isolate,
         Self::MoveLeader,
         Self::Compact,
@@ -195,6 +198,12 @@ impl Universe {
             Disturbance::Crash => {
                 if self.nodes[node].power != Power::Crashed {
                     self.crash_node(node);
+                    self.schedule(until, Event::Relieve(Relief::Restart(node)));
+                }
+            }
+            Disturbance::ShutDown => {
+                if self.nodes[node].power == Power::Running {
+                    self.shut_down_node(node);
                     self.schedule(until, Event::Relieve(Relief::Restart(node)));
                 }
             }

@@ -5,32 +5,36 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use etcd_core::message::Member;
 use etcd_core::runtime::Runtime as _;
 
-use super::cluster::{Cluster, Raft};
-use super::network::{Net, Network, SimTransport};
-use super::node::{Node, host};
+use super::cluster::Cluster;
+use super::network::{Network, SimTransport};
+use super::node::host;
 use super::runtime::{SimHandle, SimRuntime};
 use super::schedule::ClockFault;
 use super::trace::Mark;
-use super::universe::{Shared, Universe};
-use super::{Faults, Schedule};
-use crate::random::Random;
-use crate::{Config, Gateway, Server};
+use super::universe::Shared;
+use super::{Faults, Schedule, WorldBuilder};
 
 /// A world of its own, all of which follows from one seed.
 ///
-/// A client is made of its [`runtime`](Self::runtime) and a [`transport`](Self::transport) of its own:
-///
-/// ```ignore
-/// let world = World::new(7);
-/// let client = Client::builder()
-///     .endpoints(world.endpoints())
-///     .transport(world.runtime(), world.transport())
-///     .build()?;
-/// world.block_on(client.put("k", "v"))?;
 /// ```
+/// use etcd_core::transport::{RequestBody, Transport as _};
+/// use etcd_embedded::sim::World;
+/// use http::Request;
+///
+/// let world = World::new(7);
+/// let transport = world.transport();
+/// let put = Request::post(format!("{}/v3/kv/put", world.endpoints()[0]))
+///     .body(RequestBody::from(r#"{"key":"Zm9v","value":"YmFy"}"#))?;
+/// let answer = world.block_on(transport.exchange(put))?;
+/// assert_eq!(answer.status(), 200);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A client is made of [`endpoints`](Self::endpoints), [`runtime`](Self::runtime), and a
+/// [`transport`](Self::transport) of its own. Everything else, a test says while it runs: what becomes of
+/// [members](Self::cluster) and [network](Self::network), and how time passes.
 ///
 /// Dropping it drops every task.
 pub struct World {
@@ -41,106 +45,17 @@ pub struct World {
     shared: Arc<Shared>,
 }
 
-/// Sets how a [`World`] is to be.
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct WorldBuilder {
-    seed: u64,
-    members: usize,
-    config: Config,
-    faults: Faults,
-    schedule: Option<Schedule>,
-    peer_latency: (Duration, Duration),
-}
-
-impl WorldBuilder {
-    /// The number of members. Default 1.
-    ///
-    /// # Panics
-    ///
-    /// If it is 0.
-    pub fn members(mut self, members: usize) -> Self {
-        assert!(members > 0, "a cluster has members");
-        self.members = members;
-        self
-    }
-
-    /// The settings of the members. Default [`Config::new`].
-    pub fn config(mut self, config: Config) -> Self {
-        self.config = config;
-        self
-    }
-
-    /// How bad the network is. Default [`Faults::none`].
-    pub fn faults(mut self, faults: Faults) -> Self {
-        self.faults = faults;
-        self
-    }
-
-    /// What is going to happen on purpose. Default nothing.
-    pub fn schedule(mut self, schedule: Schedule) -> Self {
-        self.schedule = Some(schedule);
-        self
-    }
-
-    /// How long bytes take between members, at least and at most. Default 100 µs to 1 ms.
-    pub fn peer_latency(mut self, least: Duration, most: Duration) -> Self {
-        self.peer_latency = (least, most);
-        self
-    }
-
-    /// Makes the world.
-    #[must_use]
-    pub fn build(self) -> World {
-        let mut random = Random::new(self.seed);
-        let runtime = SimRuntime::new(random.next_u64());
+impl World {
+    pub(super) fn of(seed: u64, runtime: SimRuntime, shared: Arc<Shared>) -> Self {
         let handle = runtime.handle();
-        let now = handle.now();
-        let nodes = servers(&self.config, self.members, now, &mut random)
-            .into_iter()
-            .enumerate()
-            .map(|(index, server)| Node::new(index, Gateway::new(server)))
-            .collect();
-        let raft = (self.members > 1).then(|| Raft::new(self.members, self.peer_latency));
-        let mut universe = Universe::new(now, random, Net::new(self.faults), nodes, raft);
-        universe.elect_first();
-        universe.follow(self.schedule);
-        let shared = Arc::new(Shared::new(handle.clone(), universe));
-        let device: Arc<dyn super::runtime::Device> = shared.clone();
-        runtime.attach(Arc::downgrade(&device));
-        World {
-            seed: self.seed,
+        Self {
+            seed,
             runtime,
             handle,
             shared,
         }
     }
-}
 
-/// The servers of a cluster: one that is alone, or members of several.
-fn servers(config: &Config, count: usize, now: Instant, random: &mut Random) -> Vec<Server> {
-    if count == 1 {
-        return vec![Server::new(config.clone(), now, random.next_u64())];
-    }
-    let cluster_id = random.next_u64() >> 1;
-    let members: Vec<_> = (0..count)
-        .map(|index| {
-            let mut member = Member::default();
-            member.id = random.next_u64() >> 1;
-            member.name = format!("member-{index}");
-            member.peer_urls = vec![format!("http://{}:2380", host(index))];
-            member.client_urls = vec![format!("http://{}", host(index))];
-            member
-        })
-        .collect();
-    let replica = |member: &Member| {
-        let id = (cluster_id, member.id);
-        Server::replica(config.clone(), now, random.next_u64(), id, &members)
-    };
-    members.iter().map(replica).collect()
-}
-
-impl World {
     /// A world with one member and a network without faults.
     #[must_use]
     pub fn new(seed: u64) -> Self {
@@ -149,14 +64,7 @@ impl World {
 
     /// Sets how a world is to be.
     pub fn builder(seed: u64) -> WorldBuilder {
-        WorldBuilder {
-            seed,
-            members: 1,
-            config: Config::new(),
-            faults: Faults::none(),
-            schedule: None,
-            peer_latency: (Duration::from_micros(100), Duration::from_millis(1)),
-        }
+        WorldBuilder::new(seed)
     }
 
     /// What everything follows from.
@@ -293,18 +201,16 @@ impl World {
         self.shared.act(|universe| universe.trace.fingerprint())
     }
 
-    /// How many disturbances of schedules there have been.
-    #[must_use]
-    pub fn disturbance_count(&self) -> u64 {
-        self.shared.act(|universe| universe.disturbances)
-    }
-}
-
-impl World {
     /// What members, connections and tasks are doing, for whoever has to find out why something fails.
     #[must_use]
     pub fn describe(&self) -> String {
         self.runtime.describe()
+    }
+
+    /// How many disturbances of schedules there have been.
+    #[must_use]
+    pub fn disturbance_count(&self) -> u64 {
+        self.shared.act(|universe| universe.disturbances)
     }
 }
 

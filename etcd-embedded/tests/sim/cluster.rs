@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use etcd_embedded::sim::World;
-use etcd_embedded::{Config, Dialect};
+use etcd_embedded::{Config, Dialect, Server};
 use serde_json::Value;
 
 use crate::steps::{
@@ -176,6 +176,11 @@ fn without_a_majority_reads_of_the_newest_time_out_and_others_do_not() {
         let status = caller.get(2, "/v3/maintenance/status", "{}").await;
         assert!(status["leader"].is_null());
         assert_eq!(status["errors"][0], "etcdserver: no leader");
+        let (status, text) = caller.look(2, "/health").await;
+        assert_eq!(
+            (status, text.trim()),
+            (503, r#"{"health":"false","reason":"RAFT NO LEADER"}"#)
+        );
     });
 }
 
@@ -333,7 +338,7 @@ fn a_client_may_move_the_leader_at_the_leader_only() {
     let (world, caller) = three(1);
     world.block_on(async {
         let (leader, follower) = roles(&world);
-        let id = world.cluster().inspect(follower, |server| server.member_id());
+        let id = world.cluster().inspect(follower, Server::member_id);
         let target = format!(r#"{{"targetID":"{id}"}}"#);
         let path = "/v3/maintenance/transfer-leadership";
         let answer = caller.post(follower, path, &target).await.unwrap();

@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod cluster;
+mod fidelity;
+#[path = "../generator/mod.rs"]
+#[allow(unreachable_pub)]
+mod generator;
 mod leases;
 mod network;
 mod runtime;

@@ -279,6 +279,24 @@ fn a_crashed_server_breaks_connections_refuses_new_ones_and_keeps_its_data() {
 }
 
 #[test]
+fn a_server_that_is_shut_down_says_so_to_every_stream() {
+    let (world, caller) = world(1, |_| {});
+    world.block_on(async {
+        let mut watch = caller.open(0, WATCH, WATCH_FOO).await.unwrap();
+        watch.line().await;
+        world.cluster().shut_down(0);
+        assert_eq!(
+            watch.line().await["error"]["message"],
+            "error reading from server: EOF"
+        );
+        assert_eq!(watch.next().await.unwrap(), None);
+        caller.post(0, RANGE, FOO).await.unwrap_err();
+        world.cluster().restart(0);
+        caller.get(0, RANGE, FOO).await;
+    });
+}
+
+#[test]
 fn while_clients_are_suspended_the_server_goes_on() {
     let (world, caller) = world(1, |_| {});
     world.block_on(async {

@@ -82,6 +82,17 @@ impl Caller {
         Ok(Answer { status, body })
     }
 
+    /// The status and text of what a path has to say.
+    pub(crate) async fn look(&self, member: usize, path: &str) -> (u16, String) {
+        let request = Request::get(format!("http://member-{member}.sim{path}"))
+            .body(RequestBody::from(Bytes::new()))
+            .unwrap();
+        let response = self.transport.exchange(request).await.unwrap();
+        let status = response.status().as_u16();
+        let body = response.into_body().collect(1 << 20).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
     /// Posts with a token.
     pub(crate) async fn post_as(&self, member: usize, path: &str, body: &str, token: &str) -> Answer {
         let body = RequestBody::from(Bytes::copy_from_slice(body.as_bytes()));

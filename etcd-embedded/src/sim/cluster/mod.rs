@@ -2,6 +2,7 @@
 
 mod asks;
 mod election;
+mod log;
 mod raft;
 
 use std::fmt;
@@ -16,6 +17,13 @@ use crate::{Gateway, Server};
 
 /// The members of a [`World`](super::World), to be disturbed. Members are numbered from 0; member `i` is reached at
 /// `http://member-i.sim`.
+///
+/// Several members share a log, as etcd's do. A write is answered by the member that was asked, once it has applied it;
+/// a read that is not serializable waits until that member has applied what was committed when it came; a serializable
+/// read, and a watch, show what the member has. The leader ends leases, through the log, and renews them; a new leader
+/// gives every lease its full time again. A member that is [cut off](Self::isolate) from the majority lets writes wait
+/// for seven seconds, refuses those that demand a leader, and ends their streams. What was under way when a leader is
+/// lost may be made, or not.
 #[derive(Clone)]
 pub struct Cluster {
     shared: Arc<Shared>,
@@ -58,7 +66,12 @@ impl Cluster {
         self.shared.act(|universe| universe.crash_node(member));
     }
 
-    /// Starts a crashed member again.
+    /// Ends a member as SIGTERM does: as [`crash`](Self::crash), but every stream is told why, and ends in good order.
+    pub fn shut_down(&self, member: usize) {
+        self.shared.act(|universe| universe.shut_down_node(member));
+    }
+
+    /// Starts a member again that was crashed or shut down.
     pub fn restart(&self, member: usize) {
         self.shared.act(|universe| universe.restart_node(member));
     }

@@ -17,9 +17,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::node::Power;
-use super::super::trace::Mark;
 use super::super::universe::{Event, Universe};
-use crate::server::{AskFailure, AskId, Entry, LeaseStatus, Need};
+use crate::server::{AskId, Entry, LeaseStatus, Need};
 
 /// What a request waits for an answer of the cluster (`ReqTimeout` in `server/config/config.go`: 5 s and two election
 /// timeouts).
@@ -81,12 +80,14 @@ pub(super) enum Stage {
     Sent,
 }
 
+/// An entry that all members apply.
 pub(super) struct Committed {
-    entry: Entry,
+    pub(super) entry: Entry,
     /// Who asked for it.
-    origin: Option<(usize, AskId)>,
+    pub(super) origin: Option<(usize, AskId)>,
 }
 
+/// An entry that only the leader has for certain.
 pub(super) struct InFlight {
     pub(super) entry: Entry,
     pub(super) origin: Option<(usize, AskId)>,
@@ -201,7 +202,7 @@ impl Raft {
         )
     }
 
-    fn entry(&self, number: u64) -> Option<Arc<Committed>> {
+    pub(super) fn entry(&self, number: u64) -> Option<Arc<Committed>> {
         let position = usize::try_from(number.checked_sub(self.first)?).ok()?;
         self.log.get(position).cloned()
     }
@@ -211,7 +212,7 @@ impl Raft {
     }
 
     /// Forgets what every member has applied.
-    fn trim(&mut self) {
+    pub(super) fn trim(&mut self) {
         let needed = self.sides.iter().map(|side| side.next).min().unwrap_or_default();
         while self.first < needed && self.log.pop_front().is_some() {
             self.first += 1;
@@ -285,142 +286,5 @@ impl Universe {
         let leader = self.raft.as_ref()?.leader?;
         let connected = self.connected();
         (connected.contains(&leader) && connected.len() > self.nodes.len() / 2).then_some(leader)
-    }
-
-    /// Takes an entry at the leader.
-    pub(super) fn append(&mut self, entry: Entry, origin: Option<(usize, AskId)>) {
-        let is_spread = self.able_leader().is_some();
-        let Some(raft) = &mut self.raft else { return };
-        let (least, most) = raft.peer_latency;
-        let ready_at = self.now + self.random.between(least * 2, most * 2);
-        raft.in_flight.push_back(InFlight {
-            entry,
-            origin,
-            ready_at,
-            is_spread,
-        });
-        self.schedule(ready_at, Event::Raft(RaftEvent::Commit));
-    }
-
-    /// Commits what is ready.
-    pub(super) fn commit(&mut self) {
-        if self.able_leader().is_none() {
-            return;
-        }
-        let now = self.now;
-        let Some(raft) = &mut self.raft else { return };
-        let before = raft.end();
-        while let Some(first) = raft.in_flight.front() {
-            if first.ready_at > now {
-                let at = first.ready_at;
-                self.schedule(at, Event::Raft(RaftEvent::Commit));
-                break;
-            }
-            if let Some(ready) = raft.in_flight.pop_front() {
-                raft.push(ready.entry, ready.origin);
-            }
-        }
-        if self.raft.as_ref().is_some_and(|raft| raft.end() > before) {
-            self.spread();
-        }
-    }
-
-    /// Lets all members learn of what is committed, the leader at once.
-    pub(super) fn spread(&mut self) {
-        let Some(raft) = &self.raft else { return };
-        let (until, leader) = (raft.end(), raft.leader);
-        for at in self.connected() {
-            let event = RaftEvent::Learn { at, until };
-            if leader == Some(at) {
-                self.handle_raft(event);
-            } else {
-                self.learn_later(at, event);
-            }
-        }
-    }
-
-    pub(super) fn learn_later(&mut self, at: usize, event: RaftEvent) {
-        let Some(raft) = &self.raft else { return };
-        let ((least, most), lag) = (raft.peer_latency, raft.sides[at].lag);
-        self.raft_after((least + lag, most + lag), event);
-    }
-
-    fn handle_learn(&mut self, at: usize, until: u64) {
-        // What a member missed while it was cut off, it is told when it is back.
-        if self.is_connected(at) {
-            self.apply(at, until);
-        }
-    }
-
-    /// Lets a member apply what is committed.
-    pub(super) fn apply(&mut self, at: usize, until: u64) {
-        let now = self.now;
-        while let Some(raft) = &mut self.raft
-            && raft.sides[at].next < until
-            && let Some(committed) = raft.entry(raft.sides[at].next)
-        {
-            raft.sides[at].next += 1;
-            let number = raft.sides[at].next;
-            let ask = committed
-                .origin
-                .and_then(|(member, ask)| (member == at).then_some(ask));
-            if let Some(ask) = ask {
-                raft.sides[at].asks.remove(&ask);
-            }
-            self.nodes[at]
-                .gateway
-                .server_mut()
-                .handle_entry(now, &committed.entry, ask);
-            self.note(Mark::Applied, at as u64, &number.to_le_bytes());
-            self.pump(at);
-        }
-        if let Some(raft) = &mut self.raft {
-            raft.trim();
-        }
-        self.answer_reads(at);
-    }
-
-    /// Answers the reads that waited for what has been applied.
-    pub(super) fn answer_reads(&mut self, at: usize) {
-        let Some(raft) = &mut self.raft else { return };
-        let side = &mut raft.sides[at];
-        let next = side.next;
-        let (ready, waiting) = std::mem::take(&mut side.reads)
-            .into_iter()
-            .partition(|(until, _)| *until <= next);
-        side.reads = waiting;
-        let ready: Vec<(u64, AskId)> = ready;
-        let now = self.now;
-        for (_, ask) in ready {
-            if self.forget_ask(at, ask) {
-                self.nodes[at].gateway.server_mut().handle_read_index(now, ask);
-                self.pump(at);
-            }
-        }
-    }
-
-    fn handle_give_up(&mut self, at: usize, ask: AskId) {
-        let asked = self
-            .raft
-            .as_mut()
-            .and_then(|raft| raft.sides[at].asks.remove(&ask));
-        let Some(asked) = asked else { return };
-        let failure = match asked.stage {
-            Stage::Parked => AskFailure::NeverSent,
-            Stage::Sent => AskFailure::TimedOut,
-        };
-        let now = self.now;
-        self.nodes[at]
-            .gateway
-            .server_mut()
-            .handle_ask_failure(now, ask, failure);
-        self.pump(at);
-    }
-
-    /// Whether a question was still without an answer; it is not any more.
-    pub(super) fn forget_ask(&mut self, at: usize, ask: AskId) -> bool {
-        self.raft
-            .as_mut()
-            .is_some_and(|raft| raft.sides[at].asks.remove(&ask).is_some())
     }
 }
