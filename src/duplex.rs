@@ -65,6 +65,16 @@ impl<R: Request> Duplex<R> {
         self.messages.endpoint()
     }
 
+    /// The token it was opened with.
+    pub(crate) fn token(&self) -> TokenGeneration {
+        self.token
+    }
+
+    /// See [`Messages::received`].
+    pub(crate) fn received(&self) -> u64 {
+        self.messages.received()
+    }
+
     /// Takes note that the endpoint failed, so that the next call, of anyone, goes to another.
     pub(crate) fn handle_endpoint_failed(&self) {
         lock(&self.shared.ring).handle_failure(self.endpoint());

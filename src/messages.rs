@@ -25,6 +25,7 @@ pub(crate) struct Messages<R: Request> {
     framer: LineFramer,
     /// `None` after the end.
     body: Option<ResponseBody>,
+    received: u64,
     answers: PhantomData<fn() -> R>,
 }
 
@@ -36,6 +37,7 @@ impl<R: Request> Messages<R> {
             endpoint,
             framer,
             body: Some(body),
+            received: 0,
             answers: PhantomData,
         }
     }
@@ -43,6 +45,11 @@ impl<R: Request> Messages<R> {
     /// Who sends them.
     pub(crate) fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// How many bytes have come: more of them are a sign of life, even if they do not make a message yet.
+    pub(crate) fn received(&self) -> u64 {
+        self.received
     }
 
     /// The next message; `None` at an end that the server gave no reason for, which need not be a good one: gateways
@@ -92,6 +99,7 @@ impl<R: Request> Messages<R> {
             match ready!(Pin::new(body).poll_next(cx)) {
                 Some(frame) => {
                     if let BodyFrame::Data(chunk) = frame? {
+                        self.received += chunk.len() as u64;
                         self.framer.handle_chunk(chunk);
                     }
                 }

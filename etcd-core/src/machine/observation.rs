@@ -130,7 +130,7 @@ pub struct Observation {
 enum State {
     /// `until` is when to go on, if there has to be a pause.
     Listing {
-        pager: Pager,
+        pager: Box<Pager>,
         listed: Vec<KeyValue>,
         until: Option<Instant>,
     },
@@ -356,7 +356,7 @@ impl Observation {
 
 fn listing(keys: &KeyRange) -> State {
     State::Listing {
-        pager: Pager::all(keys.clone()),
+        pager: Box::new(Pager::all(keys.clone())),
         listed: Vec::new(),
         until: None,
     }

@@ -55,12 +55,13 @@ impl Known {
         let mut events = Vec::new();
         let mut before = std::mem::take(&mut self.keys).into_iter().peekable();
         let deleted = |(key, entry): (Bytes, Entry)| {
-            let mut event = Event::default();
-            event.event_type = EventType::Delete;
-            event.kv.key = key;
-            event.kv.mod_revision = revision;
-            event.prev_kv = entry.pair;
-            event
+            let mut gone = KeyValue::default();
+            (gone.key, gone.mod_revision) = (key, revision);
+            Event {
+                event_type: EventType::Delete,
+                kv: gone,
+                prev_kv: entry.pair,
+            }
         };
         for mut pair in listed {
             while let Some(gone) = before.next_if(|(key, _)| *key < pair.key) {
@@ -75,11 +76,11 @@ impl Known {
             {
                 continue;
             }
-            let mut event = Event::default();
-            event.event_type = EventType::Put;
-            event.kv = pair;
-            event.prev_kv = same.and_then(|(_, entry)| entry.pair);
-            events.push(event);
+            events.push(Event {
+                event_type: EventType::Put,
+                kv: pair,
+                prev_kv: same.and_then(|(_, entry)| entry.pair),
+            });
         }
         events.extend(before.map(deleted));
         events
