@@ -62,9 +62,11 @@ mod duplex;
 pub mod embedded;
 mod exchange;
 mod group;
+mod latest;
 mod lease;
 mod login;
 mod messages;
+mod observe;
 mod pages;
 #[cfg(feature = "http")]
 mod runtime;
@@ -82,6 +84,7 @@ pub use lease::{
     KeepAliveCall, Lease, LeaseCall, LeaseStates, Registration, RegistrationCall, RegistrationState,
     RegistrationStates,
 };
+pub use observe::{Mirror, MirrorCall, MirrorUpdates, MirrorView, Observe, ObserveCall};
 pub use pages::{KeyValues, Pages};
 pub use snapshot::{SnapshotCall, SnapshotStream};
 pub use watch::{Watch, WatchBatch, WatchCall, WatchHandle, WatchStatus};

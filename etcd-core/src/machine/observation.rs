@@ -108,6 +108,8 @@ pub enum ObservationStatus {
     Following,
     /// Nothing can be told at present; it is being tried again.
     Interrupted {
+        /// Since when: what is told is at least that old.
+        since: Instant,
         /// What went wrong last.
         cause: Arc<Error>,
     },
@@ -123,7 +125,7 @@ pub struct Observation {
     revision: i64,
     state: State,
     backoff: Backoff,
-    trouble: Option<Arc<Error>>,
+    trouble: Option<(Instant, Arc<Error>)>,
 }
 
 #[derive(Debug)]
@@ -189,7 +191,10 @@ impl Observation {
         match (&self.state, &self.trouble) {
             (State::Failed(_) | State::Over, _) => ObservationStatus::Over,
             (State::Following, _) => ObservationStatus::Following,
-            (_, Some(cause)) => ObservationStatus::Interrupted { cause: cause.clone() },
+            (_, Some((since, cause))) => ObservationStatus::Interrupted {
+                since: *since,
+                cause: cause.clone(),
+            },
             (State::Listing { .. } | State::Starting { .. }, None) => ObservationStatus::Listing,
         }
     }
@@ -269,7 +274,7 @@ impl Observation {
         }
         *until = Some(now + self.backoff.next_pause(entropy));
         pager.handle_failure();
-        self.trouble = Some(Arc::new(error));
+        self.note_trouble(now, error);
     }
 
     /// Takes note that the watch is there.
@@ -324,10 +329,15 @@ impl Observation {
                 until: Some(now + self.backoff.next_pause(entropy)),
                 is_under_way: false,
             };
-            self.trouble = Some(Arc::new(error));
+            self.note_trouble(now, error);
         } else {
             self.state = State::Failed(error);
         }
+    }
+
+    fn note_trouble(&mut self, now: Instant, error: Error) {
+        let since = self.trouble.as_ref().map_or(now, |(since, _)| *since);
+        self.trouble = Some((since, Arc::new(error)));
     }
 
     /// Takes a whole list: the first one is the snapshot, and of a later one the difference counts.
