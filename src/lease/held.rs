@@ -25,14 +25,12 @@ use crate::{Client, exchange};
 ///
 /// let lease = client.lease(Duration::from_secs(10)).await?;
 /// client.put("service/a", "10.0.0.1").lease(lease.id()).await?;
-/// # let work = std::future::pending::<()>();
-/// futures_util::pin_mut!(work);
-/// let lost = lease.lost();
-/// futures_util::pin_mut!(lost);
-/// match futures_util::future::select(work, lost).await {
-///     futures_util::future::Either::Left(_) => lease.revoke().await, // done: the key goes at once
-///     futures_util::future::Either::Right((lost, _)) => Err(lost.into()), // stop: others may take over from now on
+/// # let work = std::future::pending::<anyetcd::Result<()>>();
+/// tokio::select! {
+///     done = work => done?,
+///     lost = lease.lost() => return Err(lost.into()), // stop: others may take over from now on
 /// }
+/// lease.revoke().await // the key goes at once
 /// # }
 /// ```
 ///
