@@ -38,7 +38,8 @@ use crate::{Client, exchange};
 ///
 /// Whoever holds it learns that it is lost, and why, **before** any server can have given it away: at a deadline that
 /// counts from when the last successful renewal was *sent*, and ends one hundredth of the time to live early. The
-/// reasons, and the one thing this cannot cover, stand with [`LeaseKeeper`](etcd_core::machine::LeaseKeeper). Until
+/// reasons, and what this cannot cover, stand in
+/// [`docs/leases.md`](https://github.com/anyetcd/anyetcd/blob/main/docs/leases.md). Until
 /// then it survives whatever ends in time: cut connections, silent or failing members, elections, restarts.
 ///
 /// All leases of a client are renewed by one background task, over one connection, every third of their time to live.
