@@ -8,7 +8,7 @@ use etcd_core::endpoint::Endpoint;
 use etcd_core::error::{ErrorKind, InvalidArgument, Result};
 use etcd_core::key::{IntoBytes, KeyRange};
 use etcd_core::machine::{ClusterGuard, EndpointRing, Session};
-use etcd_core::message::{Compact, Delete, Get, Put, Status, Txn};
+use etcd_core::message::{Compact, Delete, Get, KeyValue, Put, Status, Txn};
 use etcd_core::rpc::Request;
 use etcd_core::runtime::Runtime;
 use etcd_core::transport::Transport;
@@ -19,6 +19,7 @@ use crate::deadlines::Deadlines;
 use crate::group::{Auth, Cluster, Elections, Leases, Locks, Maintenance};
 use crate::lease::{KeepAliveCall, Keeper, LeaseCall};
 use crate::login::Refusals;
+use crate::observe::{MirrorCall, ObserveCall};
 use crate::watch::{Connections, WatchCall};
 
 /// A connection to an etcd cluster, over whichever runtime and transport it was built with.
@@ -176,6 +177,44 @@ impl Client {
     /// What it promises, and when it ends, stands at [`Watch`](crate::Watch).
     pub fn watch(&self, keys: impl Into<KeyRange>) -> WatchCall {
         WatchCall::new(self.clone(), keys.into())
+    }
+
+    /// Reads a range and then follows it, whatever happens, compaction included: a snapshot, then changes.
+    ///
+    /// ```no_run
+    /// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {
+    /// use anyetcd::{Observed, prefix};
+    ///
+    /// let mut observe = client.observe(prefix("config/")).await?;
+    /// while let Some(observed) = observe.try_next().await? {
+    ///     match observed {
+    ///         Observed::Snapshot { kvs, .. } => println!("{} keys", kvs.len()),
+    ///         Observed::Changes { events, .. } => println!("{events:?}"),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn observe(&self, keys: impl Into<KeyRange>) -> ObserveCall {
+        ObserveCall::new(self.clone(), keys.into())
+    }
+
+    /// Keeps a copy of a range in memory that follows the servers: reads from it cost no call.
+    ///
+    /// ```no_run
+    /// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {
+    /// use anyetcd::prefix;
+    ///
+    /// let config = client.mirror(prefix("config/")).await?;
+    /// println!("{:?} of {} keys", config.get("config/mode"), config.len());
+    /// let written = client.put("config/mode", "safe").await?.header.revision;
+    /// config.wait_for(written).await?; // now it is seen here as well
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn mirror(&self, keys: impl Into<KeyRange>) -> MirrorCall<KeyValue> {
+        MirrorCall::new(self.clone(), keys.into())
     }
 
     /// Any request of [`message`](crate::message) whose answer is one message.

@@ -62,9 +62,11 @@ mod duplex;
 pub mod embedded;
 mod exchange;
 mod group;
+mod latest;
 mod lease;
 mod login;
 mod messages;
+mod observe;
 mod pages;
 #[cfg(feature = "http")]
 mod runtime;
@@ -82,6 +84,7 @@ pub use lease::{
     KeepAliveCall, Lease, LeaseCall, LeaseStates, Registration, RegistrationCall, RegistrationState,
     RegistrationStates,
 };
+pub use observe::{Mirror, MirrorCall, MirrorUpdates, MirrorView, Observe, ObserveCall};
 pub use pages::{KeyValues, Pages};
 pub use snapshot::{SnapshotCall, SnapshotStream};
 pub use watch::{Watch, WatchBatch, WatchCall, WatchHandle, WatchStatus};
@@ -90,7 +93,9 @@ pub use etcd_core::codec::Secret;
 pub use etcd_core::endpoint::Endpoint;
 pub use etcd_core::error::{self, Error, ErrorKind, EtcdError, LeaseLost, LostReason, Result};
 pub use etcd_core::key::{self, IntoBytes, KeyRange, all_keys, from_key, prefix};
-pub use etcd_core::machine::{BufferLimits, BufferPolicy, LeaseState, ResumeToken, SnapshotProgress};
+pub use etcd_core::machine::{
+    BufferLimits, BufferPolicy, LeaseState, ObservationStatus, Observed, ResumeToken, SnapshotProgress,
+};
 pub use etcd_core::message::{
     self, Compare, Delete, Get, KeyValue, Put, SortOrder, SortTarget, Txn, TxnOp, TxnOpResponse,
 };

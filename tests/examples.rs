@@ -63,6 +63,13 @@ examples! {
         "held by that lease: true",
         "no such key: true",
     }
+    keep_alive {
+        "held to the end: true",
+        "after 4 s of work the key is still there: true",
+        "and gone with its lease: true",
+        "lost: the servers do not know it (any more)",
+        "registered again: true",
+    }
     lease {
         "the lease holds [b\"lease/a\", b\"lease/b\"]",
         "it is revoked, and 0 of them are left",

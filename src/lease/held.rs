@@ -25,14 +25,12 @@ use crate::{Client, exchange};
 ///
 /// let lease = client.lease(Duration::from_secs(10)).await?;
 /// client.put("service/a", "10.0.0.1").lease(lease.id()).await?;
-/// # let work = std::future::pending::<()>();
-/// futures_util::pin_mut!(work);
-/// let lost = lease.lost();
-/// futures_util::pin_mut!(lost);
-/// match futures_util::future::select(work, lost).await {
-///     futures_util::future::Either::Left(_) => lease.revoke().await, // done: the key goes at once
-///     futures_util::future::Either::Right((lost, _)) => Err(lost.into()), // stop: others may take over from now on
+/// # let work = std::future::pending::<anyetcd::Result<()>>();
+/// tokio::select! {
+///     done = work => done?,
+///     lost = lease.lost() => return Err(lost.into()), // stop: others may take over from now on
 /// }
+/// lease.revoke().await // the key goes at once
 /// # }
 /// ```
 ///
@@ -40,7 +38,8 @@ use crate::{Client, exchange};
 ///
 /// Whoever holds it learns that it is lost, and why, **before** any server can have given it away: at a deadline that
 /// counts from when the last successful renewal was *sent*, and ends one hundredth of the time to live early. The
-/// reasons, and the one thing this cannot cover, stand with [`LeaseKeeper`](etcd_core::machine::LeaseKeeper). Until
+/// reasons, and what this cannot cover, stand in
+/// [`docs/leases.md`](https://github.com/anyetcd/anyetcd/blob/main/docs/leases.md). Until
 /// then it survives whatever ends in time: cut connections, silent or failing members, elections, restarts.
 ///
 /// All leases of a client are renewed by one background task, over one connection, every third of their time to live.

@@ -3,7 +3,6 @@
 mod call;
 mod held;
 mod keeper;
-mod latest;
 mod registration;
 mod revocation;
 mod states;

@@ -24,8 +24,8 @@ use futures_channel::oneshot;
 use futures_core::Stream;
 use futures_util::future::{Either, select};
 
-use super::latest::{Latest, Reader};
 use super::{Lease, LeaseCall};
+use crate::latest::{Latest, Reader};
 
 /// Keys under a lease of their own, and under a new one whenever that is lost; put when this is awaited. Made by
 /// [`LeaseCall::register`].

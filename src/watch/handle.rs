@@ -4,6 +4,7 @@ use std::sync::Arc;
 use etcd_core::error::Result;
 use etcd_core::key::KeyRange;
 
+use super::WatchStatus;
 use super::call::{Options, Start, join};
 use super::members::Members;
 use crate::Client;
@@ -83,6 +84,12 @@ impl WatchHandle {
     #[must_use]
     pub fn keys(&self) -> Vec<KeyRange> {
         self.members.keys()
+    }
+
+    /// How the connection is; see [`Watch::status`](super::Watch::status).
+    #[must_use]
+    pub fn status(&self) -> WatchStatus {
+        WatchStatus::of(&self.members)
     }
 
     async fn join(&self, keys: KeyRange, start: Start) -> Result<()> {

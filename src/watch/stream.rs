@@ -85,6 +85,17 @@ pub enum WatchStatus {
     Resting,
 }
 
+impl WatchStatus {
+    pub(super) fn of(members: &Members) -> Self {
+        let status = members.link().map(|link| link.connection.status());
+        match status {
+            Some(ConnectionStatus::Connected { since }) => Self::Connected { since },
+            Some(ConnectionStatus::Connecting { since, cause }) => Self::Connecting { since, cause },
+            _ => Self::Resting,
+        }
+    }
+}
+
 impl Watch {
     pub(super) fn new(client: Client, options: Arc<Options>, wants_progress: bool) -> Self {
         Self {
@@ -154,12 +165,7 @@ impl Watch {
     /// How the connection is.
     #[must_use]
     pub fn status(&self) -> WatchStatus {
-        let status = self.members.link().map(|link| link.connection.status());
-        match status {
-            Some(ConnectionStatus::Connected { since }) => WatchStatus::Connected { since },
-            Some(ConnectionStatus::Connecting { since, cause }) => WatchStatus::Connecting { since, cause },
-            _ => WatchStatus::Resting,
-        }
+        WatchStatus::of(&self.members)
     }
 
     /// Returns once everything has been received that had been written anywhere when this was called, with the

@@ -38,7 +38,7 @@ pub(crate) async fn a_lease_lives_until_it_is_revoked_and_its_keys_with_it(world
     assert!(matches!(lease.state(), LeaseState::Alive { deadline } if deadline > Instant::now()));
     assert!(is_there(&world.client, &key).await);
     assert!(lease.remaining().await.unwrap() <= 2 * SECOND);
-    assert_eq!(lease.keys().await.unwrap(), [key.clone()]);
+    assert_eq!(lease.keys().await.unwrap(), [key.as_str()]);
 
     let id = lease.id();
     lease.revoke().await.unwrap();
@@ -310,7 +310,7 @@ pub(crate) async fn a_registration_comes_back_and_leaves_alone_what_others_took(
         match states.next().await.unwrap() {
             RegistrationState::Lost { lost, .. } => assert_eq!(lost.id(), first),
             RegistrationState::Registered { lease, taken } => {
-                assert_eq!(taken, [contested.clone()]);
+                assert_eq!(taken, [contested.as_str()]);
                 break lease;
             }
             other => panic!("{other:?}"),

@@ -197,6 +197,17 @@ behaviours! {
         where_requests_are_held_back_leases_are_renewed_one_by_one,
         a_registration_comes_back_and_leaves_alone_what_others_took,
     }
+    observe {
+        a_snapshot_comes_first_and_then_every_change,
+        an_observer_that_caught_up_has_what_there_is,
+        a_compaction_while_nothing_is_heard_is_bridged_by_synthetic_events,
+        an_observer_outlives_restarts,
+        a_mirror_shows_what_was_written_before_it_was_synced,
+        a_large_mirror_is_synced_as_well,
+        a_mirror_holds_values_of_any_type,
+        a_mirror_says_that_it_is_out_of_date_and_comes_back,
+        a_dropped_mirror_leaves_no_watcher,
+    }
     lock {
         a_free_lock_is_taken_at_once_under_a_key_of_its_lease,
         locks_of_other_names_do_not_wait_for_each_other,

@@ -18,6 +18,7 @@
 //! | [`Session`] | which token calls carry, and when it needs to be replaced |
 //! | [`ClusterGuard`] | whether answers still come from the cluster, and the history, they came from before |
 //! | [`LeaseKeeper`] | when and how each lease is renewed, and when it must be taken for lost |
+//! | [`Observation`] | how a range is listed and then followed, across compactions |
 //! | [`Pager`] | what the next page of a large range is, and how large |
 //! | [`WatchConnection`] | for all watches of one connection: when to create them, from which revision, what of the answers is theirs, when to begin anew |
 //! | [`BatchBuffer`] | what a watch may hold that nobody has taken yet |
@@ -27,6 +28,7 @@ mod backoff;
 mod cluster_guard;
 mod endpoint_ring;
 mod lease_keeper;
+mod observation;
 mod pager;
 mod session;
 mod snapshot;
@@ -37,6 +39,7 @@ pub use backoff::Backoff;
 pub use cluster_guard::ClusterGuard;
 pub use endpoint_ring::EndpointRing;
 pub use lease_keeper::{KeeperStep, LeaseKeeper, LeaseKey, LeaseState};
+pub use observation::{Observation, ObservationStatus, ObservationStep, Observed};
 pub use pager::{FIRST_PAGE_KEYS, MAX_PAGE_KEYS, PAGE_BYTES, Pager};
 pub use session::{Credentials, Session, TokenGeneration};
 pub use snapshot::{SnapshotProgress, SnapshotVerifier};

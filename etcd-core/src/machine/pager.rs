@@ -82,14 +82,24 @@ impl Pager {
                 second: "an order other than by key",
             });
         }
-        Ok(Self {
+        Ok(Self::of(get))
+    }
+
+    /// Pages through all pairs of `keys`.
+    #[must_use]
+    pub fn all(keys: KeyRange) -> Self {
+        Self::of(Get::new(keys))
+    }
+
+    fn of(get: Get) -> Self {
+        Self {
             wanted: (get.limit > 0).then_some(get.limit),
             next: get,
             page_bytes: PAGE_BYTES,
             page_keys: FIRST_PAGE_KEYS,
             total: None,
             state: State::Ready,
-        })
+        }
     }
 
     /// Aims at pages of `bytes` bytes of keys and values. Default [`PAGE_BYTES`].
@@ -109,6 +119,12 @@ impl Pager {
     #[must_use]
     pub fn total(&self) -> Option<i64> {
         self.total
+    }
+
+    /// Whether the last page has come, or none can follow.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.state == State::Done
     }
 
     /// The request for the next page; `None` after the last one, and while one is under way.
@@ -157,6 +173,13 @@ impl Pager {
         self.adapt(page);
         self.state = State::Ready;
         Ok(())
+    }
+
+    /// Takes note that the last request was not answered: asks the same again.
+    pub fn handle_failure(&mut self) {
+        if self.state == State::Asked {
+            self.state = State::Ready;
+        }
     }
 
     /// Takes note that the last page was too large for the client or the server: asks again for half as much.

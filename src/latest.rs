@@ -8,7 +8,7 @@ use crate::client::lock;
 
 /// The latest value of something that changes. Whoever looks seldom misses those in between.
 #[derive(Debug)]
-pub(super) struct Latest<T> {
+pub(crate) struct Latest<T> {
     inner: Mutex<Inner<T>>,
 }
 
@@ -23,13 +23,13 @@ struct Inner<T> {
 
 /// One of those who look.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(crate) struct Reader {
     id: u64,
     seen: Option<u64>,
 }
 
 impl<T: Clone> Latest<T> {
-    pub(super) fn new(value: T) -> Self {
+    pub(crate) fn new(value: T) -> Self {
         Self {
             inner: Mutex::new(Inner {
                 value,
@@ -41,20 +41,30 @@ impl<T: Clone> Latest<T> {
         }
     }
 
-    pub(super) fn get(&self) -> T {
+    pub(crate) fn get(&self) -> T {
         lock(&self.inner).value.clone()
     }
 
-    pub(super) fn set(&self, value: T) {
+    pub(crate) fn set(&self, value: T) {
         self.change(|inner| inner.value = value);
     }
 
+    /// Looks at the value.
+    pub(crate) fn with<R>(&self, look: impl FnOnce(&T) -> R) -> R {
+        look(&lock(&self.inner).value)
+    }
+
+    /// Changes the value in its place.
+    pub(crate) fn modify(&self, modify: impl FnOnce(&mut T)) {
+        self.change(|inner| modify(&mut inner.value));
+    }
+
     /// There will be no other value.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.change(|inner| inner.is_final = true);
     }
 
-    pub(super) fn reader(&self) -> Reader {
+    pub(crate) fn reader(&self) -> Reader {
         let mut inner = lock(&self.inner);
         inner.next_reader += 1;
         Reader {
@@ -64,7 +74,7 @@ impl<T: Clone> Latest<T> {
     }
 
     /// A value that this reader has not seen yet; `None` if there will be none.
-    pub(super) fn poll(&self, reader: &mut Reader, cx: &Context<'_>) -> Poll<Option<T>> {
+    pub(crate) fn poll(&self, reader: &mut Reader, cx: &Context<'_>) -> Poll<Option<T>> {
         let mut inner = lock(&self.inner);
         if reader.seen != Some(inner.version) {
             reader.seen = Some(inner.version);
@@ -77,7 +87,7 @@ impl<T: Clone> Latest<T> {
         Poll::Pending
     }
 
-    pub(super) fn forget(&self, reader: &Reader) {
+    pub(crate) fn forget(&self, reader: &Reader) {
         lock(&self.inner).wakers.remove(&reader.id);
     }
 

@@ -1,0 +1,387 @@
+//! A range of keys, listed and then followed, whatever happens.
+//!
+//! ```text
+//!              poll_step: List, page by page          the last page            poll_step: Watch
+//!   Listing ─────────────────────────────────▶ Listed ─────────▶ Starting ────────────────────────┐
+//!      ▲ ▲                                    (a snapshot, or                ▲                    ▼
+//!      │ │ the page cannot be had: later,      what changed since)           │ it ended:      Following
+//!      │ └──── in smaller pages, or all anew                                 └─ go on there ──────┤
+//!      │                                                                                          │
+//!      └────── the history in between is compacted ──────────────────────────────────────────────┘
+//!
+//!   what nothing can mend, in any state: Failed, poll_step: Fail
+//! ```
+//!
+//! # What comes out
+//!
+//! A snapshot of the range at one revision, then changes of whole revisions, without a gap and without a repetition.
+//! Where history was compacted before it was received, the range is listed again, and the difference to what was known
+//! is handed out as one batch of synthetic events at the revision of the new list: a put for each key that was written
+//! in between and exists, a deletion for each that does not exist any more. So whoever applies everything in order has, after each item, exactly
+//! what the range held at the item's revision. What is missing of a compacted past is only how it came to be so: values that
+//! were overwritten, keys that came and went.
+
+mod known;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use self::known::Known;
+use super::{Backoff, Pager};
+use crate::error::{Error, ErrorKind, EtcdError, Retry, RetryClass};
+use crate::key::KeyRange;
+use crate::message::{Event, Get, GetResponse, KeyValue};
+use crate::rpc::Request;
+
+/// What an observer is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Observed {
+    /// All pairs of the range at one revision. The first that is told, and told once.
+    Snapshot {
+        /// The revision.
+        revision: i64,
+        /// The pairs, in the order of their keys.
+        kvs: Vec<KeyValue>,
+    },
+    /// What changed since: the events of whole revisions.
+    Changes {
+        /// The revision up to which everything is told now.
+        revision: i64,
+        /// What changed, in the order of revisions.
+        events: Vec<Event>,
+        /// Whether these events stand for a history that was compacted: the difference between what had been told and
+        /// what the range holds at this revision, in the order of keys. What was overwritten in between is not told, and of a
+        /// deletion the revision is that of the list that shows it.
+        is_synthetic: bool,
+    },
+    /// Nothing changed up to this revision.
+    Progress {
+        /// The revision.
+        revision: i64,
+    },
+}
+
+impl Observed {
+    /// The revision up to which everything has been told with this.
+    #[must_use]
+    pub fn revision(&self) -> i64 {
+        match self {
+            Self::Snapshot { revision, .. }
+            | Self::Changes { revision, .. }
+            | Self::Progress { revision } => *revision,
+        }
+    }
+}
+
+/// What to do next for an observation.
+#[derive(Debug)]
+#[must_use]
+pub enum ObservationStep {
+    /// Make this read, then [`Observation::handle_page`] or [`Observation::handle_list_failed`].
+    List(Get),
+    /// Watch the range, starting with the events of this revision; then [`Observation::handle_watching`],
+    /// [`Observation::handle_events`], and [`Observation::handle_compacted`] or [`Observation::handle_watch_failed`]
+    /// when it ends.
+    Watch {
+        /// The first revision.
+        start_revision: i64,
+    },
+    /// Poll again at this time.
+    Wait {
+        /// When.
+        until: Instant,
+    },
+    /// Nothing, until what is under way has come to something.
+    Idle,
+    /// It is over.
+    Fail(Error),
+}
+
+/// How an observation is doing.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ObservationStatus {
+    /// The range is being read: for the first time, or again.
+    Listing,
+    /// Changes are told as they happen.
+    Following,
+    /// Nothing can be told at present; it is being tried again.
+    Interrupted {
+        /// Since when: what is told is at least that old.
+        since: Instant,
+        /// What went wrong last.
+        cause: Arc<Error>,
+    },
+    /// It is over.
+    Over,
+}
+
+/// Decides how a range is listed and followed.
+#[derive(Debug)]
+pub struct Observation {
+    keys: KeyRange,
+    known: Known,
+    revision: i64,
+    state: State,
+    backoff: Backoff,
+    trouble: Option<(Instant, Arc<Error>)>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// `until` is when to go on, if there has to be a pause.
+    Listing {
+        pager: Box<Pager>,
+        listed: Vec<KeyValue>,
+        until: Option<Instant>,
+    },
+    Starting {
+        until: Option<Instant>,
+        is_under_way: bool,
+    },
+    Following,
+    Failed(Error),
+    /// The failure was handed out.
+    Over,
+}
+
+impl Observation {
+    /// An observation of `keys` that has told nothing yet.
+    #[must_use]
+    pub fn new(keys: KeyRange) -> Self {
+        Self {
+            state: listing(&keys),
+            keys,
+            known: Known::default(),
+            revision: 0,
+            backoff: Backoff::default(),
+            trouble: None,
+        }
+    }
+
+    /// Remembers the pairs themselves, and not just their revisions, so that each event tells the pair before it.
+    #[must_use]
+    pub fn with_prev_kv(mut self) -> Self {
+        self.known = Known::with_pairs();
+        self
+    }
+
+    /// What is observed.
+    #[must_use]
+    pub fn keys(&self) -> &KeyRange {
+        &self.keys
+    }
+
+    /// The revision up to which everything has been told; 0 before the snapshot.
+    #[must_use]
+    pub fn revision(&self) -> i64 {
+        self.revision
+    }
+
+    /// How many keys the range holds at that revision.
+    #[must_use]
+    pub fn key_count(&self) -> usize {
+        self.known.len()
+    }
+
+    /// How it is doing.
+    #[must_use]
+    pub fn status(&self) -> ObservationStatus {
+        match (&self.state, &self.trouble) {
+            (State::Failed(_) | State::Over, _) => ObservationStatus::Over,
+            (State::Following, _) => ObservationStatus::Following,
+            (_, Some((since, cause))) => ObservationStatus::Interrupted {
+                since: *since,
+                cause: cause.clone(),
+            },
+            (State::Listing { .. } | State::Starting { .. }, None) => ObservationStatus::Listing,
+        }
+    }
+
+    /// What to do next. While something is under way there is nothing to do.
+    pub fn poll_step(&mut self, now: Instant) -> ObservationStep {
+        match &mut self.state {
+            State::Listing {
+                until: Some(until), ..
+            }
+            | State::Starting {
+                until: Some(until), ..
+            } if now < *until => ObservationStep::Wait { until: *until },
+            State::Listing { pager, until, .. } => {
+                *until = None;
+                pager
+                    .poll_request()
+                    .map_or(ObservationStep::Idle, ObservationStep::List)
+            }
+            State::Starting {
+                is_under_way: true, ..
+            }
+            | State::Following
+            | State::Over => ObservationStep::Idle,
+            State::Starting { until, is_under_way } => {
+                (*until, *is_under_way) = (None, true);
+                ObservationStep::Watch {
+                    start_revision: self.revision + 1,
+                }
+            }
+            State::Failed(_) => match std::mem::replace(&mut self.state, State::Over) {
+                State::Failed(error) => ObservationStep::Fail(error),
+                _ => ObservationStep::Idle,
+            },
+        }
+    }
+
+    /// Takes the answer to [`ObservationStep::List`]; returns what there is to tell after the last page.
+    #[must_use]
+    pub fn handle_page(&mut self, page: GetResponse) -> Option<Observed> {
+        let State::Listing { pager, listed, .. } = &mut self.state else {
+            debug_assert!(false, "a page nobody asked for");
+            return None;
+        };
+        if let Err(error) = pager.handle_page(&page) {
+            let error = Error::from(error).with_rpc(Get::RPC.name, RetryClass::Read);
+            self.state = State::Failed(error);
+            return None;
+        }
+        self.backoff.reset();
+        self.trouble = None;
+        listed.extend(page.kvs);
+        if !pager.is_done() {
+            return None;
+        }
+        let (revision, listed) = (pager.revision(), std::mem::take(listed));
+        Some(self.handle_list(revision, listed))
+    }
+
+    /// Takes note that a page could not be had.
+    pub fn handle_list_failed(&mut self, now: Instant, error: Error, entropy: u64) {
+        let State::Listing { pager, until, .. } = &mut self.state else {
+            debug_assert!(false, "a page nobody asked for");
+            return;
+        };
+        if is_too_large(&error) && pager.handle_too_large() {
+            return;
+        }
+        // The revision of the first page is gone before the last page was read: all of it again, at a newer one.
+        if error.etcd() == Some(EtcdError::Compacted) {
+            self.state = listing(&self.keys);
+            return;
+        }
+        if !may_mend(&error) {
+            self.state = State::Failed(error);
+            return;
+        }
+        *until = Some(now + self.backoff.next_pause(entropy));
+        pager.handle_failure();
+        self.note_trouble(now, error);
+    }
+
+    /// Takes note that the watch is there.
+    pub fn handle_watching(&mut self) {
+        if let State::Starting { .. } = self.state {
+            self.state = State::Following;
+            self.backoff.reset();
+            self.trouble = None;
+        }
+    }
+
+    /// Takes events that the watch tells, all there are up to `revision`, or none; returns what there is to tell.
+    #[must_use]
+    pub fn handle_events(&mut self, revision: i64, mut events: Vec<Event>) -> Option<Observed> {
+        if !matches!(self.state, State::Following) {
+            return None;
+        }
+        events.retain(|event| event.kv.mod_revision > self.revision);
+        if events.is_empty() {
+            if revision <= self.revision {
+                return None;
+            }
+            self.revision = revision;
+            return Some(Observed::Progress { revision });
+        }
+        for event in &mut events {
+            self.known.apply(event);
+        }
+        let last = events.last().map_or(revision, |event| event.kv.mod_revision);
+        self.revision = revision.max(last);
+        Some(Observed::Changes {
+            revision: self.revision,
+            events,
+            is_synthetic: false,
+        })
+    }
+
+    /// Takes note that the watch could not begin, or has ended, because the history it needs is compacted.
+    pub fn handle_compacted(&mut self) {
+        if let State::Starting { .. } | State::Following = self.state {
+            self.state = listing(&self.keys);
+        }
+    }
+
+    /// Takes note that the watch could not begin, or has ended, for another reason.
+    pub fn handle_watch_failed(&mut self, now: Instant, error: Error, entropy: u64) {
+        if let State::Failed(_) | State::Over = self.state {
+            return;
+        }
+        if may_mend(&error) {
+            self.state = State::Starting {
+                until: Some(now + self.backoff.next_pause(entropy)),
+                is_under_way: false,
+            };
+            self.note_trouble(now, error);
+        } else {
+            self.state = State::Failed(error);
+        }
+    }
+
+    fn note_trouble(&mut self, now: Instant, error: Error) {
+        let since = self.trouble.as_ref().map_or(now, |(since, _)| *since);
+        self.trouble = Some((since, Arc::new(error)));
+    }
+
+    /// Takes a whole list: the first one is the snapshot, and of a later one the difference counts.
+    fn handle_list(&mut self, revision: i64, listed: Vec<KeyValue>) -> Observed {
+        let is_first = self.revision == 0;
+        self.revision = revision;
+        self.state = State::Starting {
+            until: None,
+            is_under_way: false,
+        };
+        if is_first {
+            let mut listed = listed;
+            self.known.fill(&mut listed);
+            return Observed::Snapshot {
+                revision,
+                kvs: listed,
+            };
+        }
+        Observed::Changes {
+            revision,
+            events: self.known.replace(listed, revision),
+            is_synthetic: true,
+        }
+    }
+}
+
+fn listing(keys: &KeyRange) -> State {
+    State::Listing {
+        pager: Box::new(Pager::all(keys.clone())),
+        listed: Vec::new(),
+        until: None,
+    }
+}
+
+/// Whether the same may work a while later, or elsewhere.
+fn may_mend(error: &Error) -> bool {
+    matches!(error.retry(), Retry::Elsewhere | Retry::Later)
+}
+
+/// Whether a smaller page would have come through.
+fn is_too_large(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::ResponseTooLarge { .. })
+        || error.etcd() == Some(EtcdError::MessageTooLarge)
+}
+
+#[cfg(test)]
+mod tests;

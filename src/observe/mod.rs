@@ -1,0 +1,11 @@
+//! Ranges that are read and then followed.
+
+mod goal;
+mod mirror;
+mod stream;
+mod task;
+mod view;
+
+pub use mirror::{Mirror, MirrorCall};
+pub use stream::{Observe, ObserveCall};
+pub use view::{MirrorUpdates, MirrorView};
