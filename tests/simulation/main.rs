@@ -8,6 +8,7 @@
 mod broken_clients;
 mod determinism;
 mod hour;
+mod leases;
 mod logins;
 mod reads;
 mod writers;

@@ -76,10 +76,11 @@ fn check_kept(
             TxnOp::Delete(delete) if delete.range_end == "\0" => {
                 deleted_from = lower(deleted_from, Some(delete.key.clone()));
             }
-            TxnOp::Put(put) if put.ignore_value || put.ignore_lease => {
-                if deleted_from.as_ref().is_some_and(|from| *from <= put.key) {
-                    return Err(InvalidArgument::KeepsDeleted);
-                }
+            TxnOp::Put(put)
+                if (put.ignore_value || put.ignore_lease)
+                    && deleted_from.as_ref().is_some_and(|from| *from <= put.key) =>
+            {
+                return Err(InvalidArgument::KeepsDeleted);
             }
             TxnOp::Txn(inner) => {
                 let then = check_kept(&inner.success, deleted_from.clone())?;

@@ -6,7 +6,7 @@ use crate::{Response, Status};
 
 /// A call in progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CallId(pub(super) u64);
+pub struct CallId(pub(crate) u64);
 
 /// What a client says besides the message itself.
 #[derive(Clone, Default, PartialEq, Eq)]

@@ -333,8 +333,9 @@ fn watch_options(config: &Config) -> WatchOptions {
     WatchOptions {
         progress_interval: config.watch_progress_notify_interval,
         resync_period: config.watch_resync_period,
-        max_request_bytes: config.max_request_bytes,
+        max_message_bytes: config.max_request_bytes + crate::config::GRPC_OVERHEAD_BYTES,
         progress_waits_for_sync: config.dialect.progress_waits_for_sync(),
+        tells_progress_before_start: config.dialect != Dialect::G2,
         refuses_negative_start: config.dialect == Dialect::G2,
     }
 }

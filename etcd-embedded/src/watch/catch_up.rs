@@ -57,13 +57,19 @@ impl Watches {
             self.unsynced.remove(&id);
             return;
         };
-        if watcher.next_revision < store.compact_revision() {
+        // Before the first compaction, etcd has the one at -1 (`NewStore`).
+        let compact_revision = match store.compact_revision() {
+            0 => -1,
+            revision => revision,
+        };
+        if watcher.next_revision < compact_revision {
             let muted = watcher.muted;
-            self.remove(id);
+            // Until its client cancels it, it keeps its id, and counts as one that lies behind.
+            self.unsynced.remove(&id);
             let mut message = WatchResponse::default();
             message.watch_id = id.1;
             message.canceled = true;
-            message.compact_revision = store.compact_revision();
+            message.compact_revision = compact_revision;
             if !muted {
                 self.send(id.0, message);
             }
@@ -73,7 +79,13 @@ impl Watches {
         let mut events = Vec::new();
         let mut revisions = 0;
         let mut more_from = None;
-        for candidate in watcher.next_revision.max(0)..=revision {
+        // As unsigned numbers, which they are in the database, negative revisions lie after all others.
+        let first = if watcher.next_revision < 0 {
+            revision + 1
+        } else {
+            watcher.next_revision
+        };
+        for candidate in first..=revision {
             let mut concerned = false;
             for change in store.changes(candidate) {
                 if !watcher.span.contains(&change.pair.key) {
@@ -109,7 +121,7 @@ impl Watches {
     }
 
     fn send_events(&mut self, id: WatcherId, revision: i64, events: Vec<Event>) {
-        let limit = self.options.max_request_bytes;
+        let limit = self.options.max_message_bytes;
         let Some(watcher) = self.watcher_mut(id) else {
             return;
         };

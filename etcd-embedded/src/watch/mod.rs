@@ -9,7 +9,8 @@
 //!                       │        caught up         │  └── snapshot restored: everyone catches up
 //!                       └─ in the past ──▶ unsynced┘
 //!                                             │  every resync period: the events of up to 1,000 revisions
-//!                                             └─ start revision is compacted ──▶ cancelled
+//!                                             └─ start revision is compacted ──▶ ended; its id is free again, and
+//!                                                the stream makes progress again, once its client cancels it
 //! ```
 //!
 //! Every message passes through one queue, in the order in which things happened. All events of a revision that

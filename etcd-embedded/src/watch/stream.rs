@@ -19,9 +19,12 @@ use crate::store::Store;
 pub(crate) struct WatchOptions {
     pub(crate) progress_interval: Duration,
     pub(crate) resync_period: Duration,
-    pub(crate) max_request_bytes: usize,
+    /// Where a message is split for those who let it be.
+    pub(crate) max_message_bytes: usize,
     /// See [`Dialect::progress_waits_for_sync`](crate::Dialect).
     pub(crate) progress_waits_for_sync: bool,
+    /// Whether a watch is told of progress before the revision it starts with (until commit 2d5a9b986 of release 3.5).
+    pub(crate) tells_progress_before_start: bool,
     /// Whether a negative start revision is refused at once.
     pub(crate) refuses_negative_start: bool,
 }
@@ -212,7 +215,8 @@ impl Watches {
             let Some(due) = &mut watcher.progress else {
                 continue;
             };
-            if *due && watcher.synced && !watcher.muted && watcher.start_revision <= told {
+            let begun = watcher.start_revision <= told || self.options.tells_progress_before_start;
+            if *due && watcher.synced && !watcher.muted && begun {
                 ready.push(*id);
             }
             *due = true;

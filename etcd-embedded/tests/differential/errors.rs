@@ -213,13 +213,18 @@ fn in_shape(generator: &mut Generator, dialect: Dialect, value: &Value) -> Strin
         // Within a list, 3.4.23 dies of it.
         text = "{}".to_owned();
     }
+    let mut name = pick(generator, NAMES).to_owned();
+    if dialect != Dialect::G2 && name == "value" {
+        // Beside another member of a comparison's `oneof`, Go picks one of the two at random.
+        name = "nope".to_owned();
+    }
     let mut writer = Writer {
         out: String::new(),
         left: generator.below(nodes),
         edit: match generator.below(8) {
-            0 => Edit::Rename(pick(generator, NAMES).to_string()),
+            0 => Edit::Rename(name),
             1 => Edit::Respell,
-            2 => Edit::Insert(pick(generator, NAMES).to_string(), text),
+            2 => Edit::Insert(name, text),
             3 => Edit::Duplicate,
             _ => Edit::Replace(text),
         },

@@ -24,15 +24,26 @@ impl Connection {
         }
     }
 
+    /// The socket that the next request goes out on.
+    pub fn stream(&mut self) -> TcpStream {
+        let reader = self.reader.get_or_insert_with(|| open(self.address));
+        reader.get_ref().try_clone().unwrap()
+    }
+
     pub fn ask(&mut self, ask: &Ask) -> Answer {
+        let answer = self.try_ask(ask);
+        answer.unwrap_or_else(|| panic!("the server went away at {ask}"))
+    }
+
+    /// `None` if the connection ends without an answer.
+    pub fn try_ask(&mut self, ask: &Ask) -> Option<Answer> {
         let reader = self.reader.get_or_insert_with(|| open(self.address));
         let length = format!("Content-Length: {}\r\n", ask.body.len());
         send_head(reader, ask, &length);
         reader.get_mut().write_all(&ask.body).unwrap();
-        assert!(
-            reader.fill_buf().is_ok_and(|bytes| !bytes.is_empty()),
-            "the server went away at {ask}"
-        );
+        if !reader.fill_buf().is_ok_and(|bytes| !bytes.is_empty()) {
+            return None;
+        }
         let head = Head::read(reader);
         let body = if ask.method == "HEAD" {
             Vec::new()
@@ -42,11 +53,11 @@ impl Connection {
         if head.closes {
             self.reader = None;
         }
-        Answer {
+        Some(Answer {
             status: head.status,
             content_type: head.content_type,
             body: String::from_utf8(body).unwrap(),
-        }
+        })
     }
 }
 

@@ -30,7 +30,7 @@ pub fn compare(plan: Plan) {
 
 /// Takes the limit off reads that sort by what several keys can have in common: which of them comes first is up to the
 /// release of Go that the server was built with.
-fn without_ties(mut txn: Txn) -> Txn {
+pub fn without_ties(mut txn: Txn) -> Txn {
     for operation in txn.success.iter_mut().chain(&mut txn.failure) {
         match operation {
             TxnOp::Get(get) => *get = without_tie(std::mem::take(get)),

@@ -15,6 +15,7 @@ mod http;
 mod keys;
 mod mask;
 mod pair;
+mod progress;
 mod streams;
 mod watches;
 
@@ -23,9 +24,9 @@ use etcd_embedded::Dialect;
 /// What a run of an area is about.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    pub dialect: Dialect,
-    pub seed: u64,
-    pub steps: u64,
+    dialect: Dialect,
+    seed: u64,
+    steps: u64,
 }
 
 impl Plan {
@@ -66,17 +67,20 @@ areas! {
         users_roles_and_permissions_are_like_3_4(auth, 600)
         what_is_refused_is_refused_like_3_4(errors, 600)
         watches_are_like_3_4(watches, 400)
+        progress_is_told_like_3_4(progress, 1)
         locks_elections_and_expiry_are_like_3_4(contests, 60);
     g1_16 G1_16:
         keys_transactions_and_leases_are_like_upstream_3_5(keys, 600)
         users_roles_and_permissions_are_like_upstream_3_5(auth, 600)
         what_is_refused_is_refused_like_upstream_3_5(errors, 600)
         watches_are_like_upstream_3_5(watches, 400)
+        progress_is_told_like_upstream_3_5(progress, 1)
         locks_elections_and_expiry_are_like_upstream_3_5(contests, 60);
     g2 G2:
         keys_transactions_and_leases_are_like_3_5_of_debian(keys, 600)
         users_roles_and_permissions_are_like_3_5_of_debian(auth, 600)
         what_is_refused_is_refused_like_3_5_of_debian(errors, 600)
         watches_are_like_3_5_of_debian(watches, 400)
+        progress_is_told_like_3_5_of_debian(progress, 1)
         locks_elections_and_expiry_are_like_3_5_of_debian(contests, 60);
 }

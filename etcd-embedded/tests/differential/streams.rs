@@ -17,6 +17,7 @@ pub struct Stream {
     /// What has arrived there and is not a whole line, and the items that were not compared yet.
     rest: Vec<u8>,
     items: Vec<Item>,
+    status: u16,
     ended: bool,
 }
 
@@ -31,6 +32,7 @@ impl Stream {
             here: pair.here.open(ask_here),
             rest: Vec::new(),
             items: Vec::new(),
+            status: 0,
             ended: false,
         }
     }
@@ -49,12 +51,12 @@ impl Stream {
     /// different watches may come in any, and how events are put into messages is a matter of time. Whether the stream has
     /// ended is returned.
     pub fn compare(&mut self, pair: &mut Pair) -> bool {
-        let (_, data, ended) = pair.here.take(self.here);
+        let (status, data, ended) = pair.here.take(self.here);
         let context = format!("{}, after {}", pair.context(), self.last);
         let here = items(&data);
         while self.items.len() < here.len() || ended && !self.ended {
             match self.there.arrivals.recv_timeout(PATIENCE) {
-                Ok(Arrival::Head(_)) => {}
+                Ok(Arrival::Head(status)) => self.status = status,
                 Ok(Arrival::Data(data)) => {
                     self.rest.extend(data);
                     // A gateway 1.x does not end the line of an error.
@@ -68,6 +70,9 @@ impl Stream {
                     self.items
                 ),
             }
+        }
+        if status != 0 && self.status != 0 {
+            assert_eq!(self.status, status, "{context}");
         }
         let (there, here) = (by_watch(std::mem::take(&mut self.items)), by_watch(here));
         for (id, there) in &there {
@@ -102,7 +107,13 @@ fn items(data: &[u8]) -> Vec<Item> {
             .as_str()
             .map_or(0, |id| id.parse().unwrap());
         match line["result"]["events"].take() {
-            Value::Array(events) => items.extend(events.into_iter().map(|event| (id, event))),
+            Value::Array(events) => {
+                let count = events.len();
+                items.extend(events.into_iter().map(|event| (id, event)));
+                if line["result"]["fragment"] == true {
+                    items.push((id, Value::from(format!("a fragment of {count} events"))));
+                }
+            }
             _ => items.push((id, line)),
         }
     }

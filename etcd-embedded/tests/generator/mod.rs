@@ -6,7 +6,8 @@ use etcd_core::message::*;
 /// Requests over few keys, so that they meet.
 pub struct Generator {
     state: u64,
-    reverses: bool,
+    /// Whether there are ranges whose end does not come after their key.
+    pub reverses: bool,
 }
 
 impl Generator {
@@ -15,12 +16,6 @@ impl Generator {
             state: seed,
             reverses: true,
         }
-    }
-
-    /// Makes no range whose end does not come after its key.
-    pub fn without_reversed_ranges(mut self) -> Self {
-        self.reverses = false;
-        self
     }
 
     pub fn next(&mut self) -> u64 {

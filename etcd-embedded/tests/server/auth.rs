@@ -160,3 +160,90 @@ fn a_stale_token_hurts_older_servers_even_with_authentication_off() {
         assert_eq!(refused, dialect != Dialect::G2, "{dialect:?}");
     }
 }
+
+#[test]
+fn an_emptied_password_lets_nobody_in_where_servers_hash_none() {
+    for (dialect, lets_in) in [
+        (Dialect::G1_6, true),
+        (Dialect::G1_16, false),
+        (Dialect::G2, false),
+    ] {
+        let mut world = World::with(Config::new().dialect(dialect));
+        enable(&mut world);
+        world.token = Some(login(&mut world, "root"));
+        world.call(UserChangePassword::new("ann", "")).unwrap();
+        world.call(UserAdd::new("bob", "")).unwrap();
+        let answer = world.call(Authenticate::new("ann", ""));
+        assert_eq!(answer.is_ok(), lets_in, "{dialect:?}: {answer:?}");
+        // An empty one to begin with is a password like any other.
+        assert!(world.call(Authenticate::new("bob", "")).is_ok(), "{dialect:?}");
+    }
+}
+
+#[test]
+fn who_comes_without_a_token_may_ask_about_the_user_without_a_name() {
+    let mut world = World::new();
+    enable(&mut world);
+    assert_eq!(world.fail(UserGet::new("")), "etcdserver: user name not found");
+    assert_eq!(world.fail(UserGet::new("ann")), "etcdserver: user name is empty");
+}
+
+#[test]
+fn who_may_read_a_key_may_watch_everything_from_it_on() {
+    for dialect in Dialect::ALL {
+        let mut world = World::with(Config::new().dialect(dialect));
+        enable(&mut world);
+        world.token = Some(login(&mut world, "ann"));
+        let watch = world.watch(WatchCreate::new("ann/1"..));
+        let created = world.heard(watch).remove(0);
+        assert!(created.created && !created.canceled, "{dialect:?}: {created:?}");
+        let watch = world.watch(WatchCreate::new("ann/1".."b"));
+        assert!(world.heard(watch).remove(0).canceled, "{dialect:?}");
+    }
+}
+
+#[test]
+fn permissions_reach_into_transactions_as_far_as_the_dialect_looks() {
+    let nested = || Txn::new().then([Txn::new().then([Get::new("bob")])]);
+    let put_with_previous = || Txn::new().then([Put::new("ann/w", "").prev_kv()]);
+    let put_with_lease = || Txn::new().then([Put::new("ann/1", "").lease(7)]);
+    for (dialect, looks) in [
+        (Dialect::G1_6, false),
+        (Dialect::G1_16, false),
+        (Dialect::G2, true),
+    ] {
+        let mut world = World::with(Config::new().dialect(dialect));
+        enable(&mut world);
+        world.token = Some(login(&mut world, "root"));
+        world.grant(7, 60);
+        world.call(Put::new("root/1", "").lease(7)).unwrap();
+        let write_only = Permission::write("ann/w");
+        let everything = RoleRevokePermission::new("ann", prefix("ann/"));
+        world.call(everything).unwrap();
+        world.call(RoleGrantPermission::new("ann", write_only)).unwrap();
+        world
+            .call(RoleGrantPermission::new("ann", Permission::read_write("ann/1")))
+            .unwrap();
+        world.token = Some(login(&mut world, "ann"));
+        for txn in [nested(), put_with_previous(), put_with_lease()] {
+            let answer = world.call(txn.clone());
+            assert_eq!(answer.is_err(), looks, "{dialect:?} {txn:?}: {answer:?}");
+        }
+        // On the outside, every dialect looks.
+        assert!(world.call(Txn::new().then([Get::new("bob")])).is_err());
+        assert!(world.call(Put::new("ann/w", "").prev_kv()).is_err());
+    }
+}
+
+#[test]
+fn alarms_of_3_4_pass_on_what_is_wrong_with_a_token_untranslated() {
+    for (dialect, message) in [
+        (Dialect::G1_6, "auth: invalid auth token"),
+        (Dialect::G1_16, "etcdserver: invalid auth token"),
+    ] {
+        let mut world = World::with(Config::new().dialect(dialect));
+        enable(&mut world);
+        world.token = Some("nonsense".to_owned());
+        assert_eq!(world.fail(Alarm::default()), message, "{dialect:?}");
+    }
+}

@@ -4,6 +4,7 @@
 
 mod auth;
 mod contests;
+mod http;
 mod leases;
 mod limits;
 mod snapshots;

@@ -71,6 +71,22 @@ fn a_watch_from_the_future_is_silent_until_then() {
 }
 
 #[test]
+fn a_watch_from_the_future_is_told_of_progress_before_it_starts_by_older_servers() {
+    for (dialect, told) in [
+        (Dialect::G1_6, true),
+        (Dialect::G1_16, true),
+        (Dialect::G2, false),
+    ] {
+        let config = Config::new().watch_progress_notify_interval(SECOND);
+        let mut world = World::with(config.dialect(dialect));
+        let watch = world.watch(WatchCreate::new("k").start_revision(100).progress_notify());
+        world.heard(watch);
+        world.pass(3 * SECOND);
+        assert_eq!(!world.heard(watch).is_empty(), told, "{dialect:?}");
+    }
+}
+
+#[test]
 fn a_watch_from_compacted_history_is_cancelled_and_the_stream_lives_on() {
     let mut world = World::new();
     for _ in 0..4 {
@@ -85,7 +101,55 @@ fn a_watch_from_compacted_history_is_cancelled_and_the_stream_lives_on() {
     assert_eq!(cancelled.len(), 1);
     assert_eq!((cancelled[0].watch_id, cancelled[0].compact_revision), (6, 4));
     assert_eq!(events(&messages), [["k@4", "k@5"]]);
+}
+
+#[test]
+fn a_watch_that_ended_for_a_compaction_keeps_its_id_and_holds_progress_back_until_it_is_cancelled() {
+    let mut world = World::new();
+    for _ in 0..4 {
+        world.put("k", "");
+    }
+    world.call(Compact::new(4)).unwrap();
+    let watch = world.watch(WatchCreate::new("k").start_revision(3).watch_id(6));
+    world.pass(SECOND);
+    assert!(world.heard(watch).iter().any(|message| message.canceled));
+
+    world.say(watch, WatchCreate::new("k").watch_id(6));
+    let refused = world.heard(watch).remove(0);
+    assert!(refused.canceled && refused.watch_id == -1, "{refused:?}");
+    world.say(watch, WatchCreate::new("k").watch_id(7));
+    world.heard(watch);
+    world.say(watch, WatchProgress::default());
+    assert_eq!(world.heard(watch), []);
+
+    world.say(watch, WatchCancel::new(6));
+    assert!(world.heard(watch).remove(0).canceled);
+    world.say(watch, WatchProgress::default());
+    assert_eq!(world.heard(watch).len(), 1);
     assert_eq!(world.server.watch_count(), 1);
+}
+
+#[test]
+fn a_negative_start_revision_lies_after_all_history_or_before_all_compactions() {
+    let mut world = World::with(Config::new().dialect(Dialect::G1_16));
+    world.put("k", "1");
+    let watch = world.watch(WatchCreate::new("k").start_revision(-1));
+    let ended = world.watch(WatchCreate::new("k").start_revision(-2));
+    world.pass(SECOND);
+    world.put("k", "2");
+    assert_eq!(events(&world.heard(watch)), [["k@3"]]);
+    assert_eq!(
+        world.heard(ended).last().map(|last| last.compact_revision),
+        Some(-1)
+    );
+
+    world.call(Compact::new(3)).unwrap();
+    let watch = world.watch(WatchCreate::new("k").start_revision(-1));
+    world.pass(SECOND);
+    assert_eq!(
+        world.heard(watch).last().map(|last| last.compact_revision),
+        Some(3)
+    );
 }
 
 #[test]
