@@ -11,5 +11,6 @@ mod hour;
 mod leases;
 mod logins;
 mod reads;
+mod watch;
 mod writers;
 mod writes;

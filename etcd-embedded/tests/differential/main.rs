@@ -13,6 +13,7 @@ mod generator;
 mod here;
 mod http;
 mod keys;
+mod mangled;
 mod mask;
 mod pair;
 mod progress;

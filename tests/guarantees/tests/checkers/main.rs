@@ -6,5 +6,7 @@ mod history;
 mod leases;
 mod observers;
 mod store;
-mod watches;
+mod watch_completeness;
+mod watch_content;
+mod watch_order;
 mod writes;
