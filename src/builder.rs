@@ -7,7 +7,7 @@ use std::time::Duration;
 use etcd_core::codec::Secret;
 use etcd_core::endpoint::Endpoint;
 use etcd_core::error::{InvalidArgument, Result};
-use etcd_core::machine::{ClusterGuard, Credentials, EndpointRing, Session};
+use etcd_core::machine::{ClusterGuard, Credentials, EndpointRing, Session, WatchTimes};
 use etcd_core::rpc::Limits;
 use etcd_core::runtime::Runtime;
 use etcd_core::transport::Transport;
@@ -19,6 +19,7 @@ use crate::Client;
 use crate::client::Shared;
 use crate::deadlines::Deadlines;
 use crate::lease::Keeper;
+use crate::watch::Connections;
 
 /// A call must be over after this time: 10 s.
 ///
@@ -95,6 +96,7 @@ pub(crate) struct Settings {
     pub(crate) timeout: Duration,
     pub(crate) wait_timeout: Duration,
     pub(crate) attempt_timeout: Duration,
+    pub(crate) watch_times: WatchTimes,
     pub(crate) max_response_bytes: usize,
     pub(crate) limits: Limits,
     pub(crate) user_agent: Option<HeaderValue>,
@@ -115,6 +117,7 @@ impl ClientBuilder {
                 timeout: DEFAULT_TIMEOUT,
                 wait_timeout: DEFAULT_WAIT_TIMEOUT,
                 attempt_timeout: DEFAULT_ATTEMPT_TIMEOUT,
+                watch_times: WatchTimes::default(),
                 max_response_bytes: DEFAULT_MAX_RESPONSE_BYTES,
                 limits: Limits::default(),
                 user_agent: None,
@@ -244,6 +247,16 @@ impl ClientBuilder {
         self
     }
 
+    /// How long nothing may be heard on the connection of the watches before the server is asked whether it is there,
+    /// and half as long again until it is left. Default 10 s, and so 15 s in all; between 100 ms and a day.
+    pub fn watch_idle_timeout(mut self, timeout: Duration) -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 3600);
+        let idle = timeout.clamp(Duration::from_millis(100), DAY);
+        let times = &mut self.settings.watch_times;
+        (times.idle, times.patience, times.idle_single) = (idle, idle / 2, idle * 6);
+        self
+    }
+
     /// How large an answer may be, in bytes of its JSON form. Default [`DEFAULT_MAX_RESPONSE_BYTES`].
     pub fn max_response_bytes(mut self, bytes: usize) -> Self {
         self.settings.max_response_bytes = bytes;
@@ -331,6 +344,7 @@ impl ClientBuilder {
                 guard: Mutex::new(ClusterGuard::new()),
                 login: futures_util::lock::Mutex::new(()),
                 refusals: Mutex::default(),
+                watches: Connections::default(),
             }),
         })
     }

@@ -19,6 +19,7 @@ use crate::deadlines::Deadlines;
 use crate::group::{Auth, Cluster, Elections, Leases, Locks, Maintenance};
 use crate::lease::{KeepAliveCall, Keeper, LeaseCall};
 use crate::login::Refusals;
+use crate::watch::{Connections, WatchCall};
 
 /// A connection to an etcd cluster, over whichever runtime and transport it was built with.
 ///
@@ -50,6 +51,7 @@ pub(crate) struct Shared {
     /// Held while one call logs in for all.
     pub(crate) login: futures_util::lock::Mutex<()>,
     pub(crate) refusals: Mutex<Refusals>,
+    pub(crate) watches: Connections,
 }
 
 impl Client {
@@ -155,6 +157,25 @@ impl Client {
     /// Drops history before `revision`.
     pub fn compact(&self, revision: i64) -> Call<Compact> {
         self.call(Compact::new(revision))
+    }
+
+    /// Watches one key or a range of them: what happens to them from now on, as it happens.
+    ///
+    /// ```no_run
+    /// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {
+    /// let mut watch = client.watch(anyetcd::prefix("config/")).await?;
+    /// while let Some(batch) = watch.try_next().await? {
+    ///     for event in batch.events() {
+    ///         println!("{event:?}");
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// What it promises, and when it ends, stands at [`Watch`](crate::Watch).
+    pub fn watch(&self, keys: impl Into<KeyRange>) -> WatchCall {
+        WatchCall::new(self.clone(), keys.into())
     }
 
     /// Any request of [`message`](crate::message) whose answer is one message.

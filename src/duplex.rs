@@ -55,7 +55,7 @@ impl<R: Request> Duplex<R> {
         let _ = self.requests.unbounded_send(exchange::line(request));
     }
 
-    /// The next answer; see [`Messages::next`].
+    /// The next answer; see [`Messages::poll_next`].
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<R::Response>>> {
         self.messages.poll_next(cx)
     }
@@ -63,6 +63,16 @@ impl<R: Request> Duplex<R> {
     /// Who is at the other end.
     pub(crate) fn endpoint(&self) -> &Endpoint {
         self.messages.endpoint()
+    }
+
+    /// The token it was opened with.
+    pub(crate) fn token(&self) -> TokenGeneration {
+        self.token
+    }
+
+    /// See [`Messages::received`].
+    pub(crate) fn received(&self) -> u64 {
+        self.messages.received()
     }
 
     /// Takes note that the endpoint failed, so that the next call, of anyone, goes to another.

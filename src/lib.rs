@@ -69,6 +69,7 @@ mod pages;
 #[cfg(feature = "http")]
 mod runtime;
 mod snapshot;
+mod watch;
 
 pub use builder::{
     ClientBuilder, DEFAULT_ATTEMPT_TIMEOUT, DEFAULT_MAX_RESPONSE_BYTES, DEFAULT_TIMEOUT, DEFAULT_WAIT_TIMEOUT,
@@ -83,12 +84,13 @@ pub use lease::{
 };
 pub use pages::{KeyValues, Pages};
 pub use snapshot::{SnapshotCall, SnapshotStream};
+pub use watch::{Watch, WatchBatch, WatchCall, WatchHandle, WatchStatus};
 
 pub use etcd_core::codec::Secret;
 pub use etcd_core::endpoint::Endpoint;
 pub use etcd_core::error::{self, Error, ErrorKind, EtcdError, LeaseLost, LostReason, Result};
 pub use etcd_core::key::{self, IntoBytes, KeyRange, all_keys, from_key, prefix};
-pub use etcd_core::machine::{LeaseState, SnapshotProgress};
+pub use etcd_core::machine::{BufferLimits, BufferPolicy, LeaseState, ResumeToken, SnapshotProgress};
 pub use etcd_core::message::{
     self, Compare, Delete, Get, KeyValue, Put, SortOrder, SortTarget, Txn, TxnOp, TxnOpResponse,
 };

@@ -1,6 +1,5 @@
 //! The messages of a stream, as they arrive.
 
-use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,6 +24,7 @@ pub(crate) struct Messages<R: Request> {
     framer: LineFramer,
     /// `None` after the end.
     body: Option<ResponseBody>,
+    received: u64,
     answers: PhantomData<fn() -> R>,
 }
 
@@ -36,6 +36,7 @@ impl<R: Request> Messages<R> {
             endpoint,
             framer,
             body: Some(body),
+            received: 0,
             answers: PhantomData,
         }
     }
@@ -45,20 +46,20 @@ impl<R: Request> Messages<R> {
         &self.endpoint
     }
 
+    /// How many bytes have come: more of them are a sign of life, even if they do not make a message yet.
+    pub(crate) fn received(&self) -> u64 {
+        self.received
+    }
+
     /// The next message; `None` at an end that the server gave no reason for, which need not be a good one: gateways
     /// end a stream in the same way when its server goes down.
     ///
-    /// Cancel safe. Nothing follows an error.
+    /// Nothing follows an error.
     ///
     /// # Errors
     ///
     /// What broke the connection, the error the server ended the stream with, a message that is none, or
     /// [`ErrorKind::ClusterChanged`](crate::ErrorKind::ClusterChanged).
-    pub(crate) async fn next(&mut self) -> Option<Result<R::Response>> {
-        poll_fn(|cx| self.poll_next(cx)).await
-    }
-
-    /// [`next`](Self::next), to be polled.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<R::Response>>> {
         let result = ready!(self.poll_message(cx));
         if result.is_err() {
@@ -92,6 +93,7 @@ impl<R: Request> Messages<R> {
             match ready!(Pin::new(body).poll_next(cx)) {
                 Some(frame) => {
                     if let BodyFrame::Data(chunk) = frame? {
+                        self.received += chunk.len() as u64;
                         self.framer.handle_chunk(chunk);
                     }
                 }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::future::{IntoFuture, poll_fn};
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -119,7 +120,7 @@ impl SnapshotCall {
 }
 
 fn not_written(error: std::io::Error) -> Error {
-    SnapshotError::Destination(error.into()).into()
+    SnapshotError::Destination(Arc::new(error)).into()
 }
 
 impl IntoFuture for SnapshotCall {

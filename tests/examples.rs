@@ -78,6 +78,15 @@ examples! {
         "a later picture ends with Some(b\"paging/key/late\")",
         "10001 keys deleted",
     }
+    watch {
+        "at first: Put b\"watch/today/coffee\" = b\"hot\"",
+        "one range more: Put b\"watch/tomorrow/tea\" = b\"green\"",
+        "102 ranges",
+        "without the first: Delete b\"watch/tomorrow/tea\" = b\"\"",
+        "cancelled, and the connection closed",
+        "before: Put b\"watch/log\" = b\"first\"",
+        "after: Put b\"watch/log\" = b\"while nobody watched\"",
+    }
     core_by_hand {
         "b\"core_by_hand/greeting\" = b\"hello again\", written 2 times",
         "event: b\"hello\"",

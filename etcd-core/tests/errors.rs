@@ -89,7 +89,7 @@ fn kinds() -> Vec<(ErrorKind, &'static str, Fault, Outcome, Retry)> {
         (SnapshotError::Checksum.into(), "the snapshot's SHA-256 is not the one the server sent", Fault::Peer, Unknown, Elsewhere),
         (SnapshotError::Truncated { received: 5, missing: 2 }.into(), "the snapshot ended after 5 bytes with 2 to come", Fault::Peer, Unknown, Elsewhere),
         (SnapshotError::NoChecksum.into(), "the snapshot ended without its SHA-256", Fault::Peer, Unknown, Elsewhere),
-        (SnapshotError::Destination("disk full".into()).into(), "the snapshot could not be written", Fault::Caller, Unknown, Never),
+        (SnapshotError::Destination(Box::<dyn std::error::Error + Send + Sync>::from("disk full").into()).into(), "the snapshot could not be written", Fault::Caller, Unknown, Never),
     ]
 }
 

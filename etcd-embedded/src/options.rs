@@ -15,7 +15,7 @@ nothing is kept, nothing is encrypted, there is one member.
 
 Usage: etcd-embedded [OPTIONS]
 
-  --listen ADDRESS             where to listen, as IP:PORT or http://IP:PORT; may be given several times
+  --listen ADDRESS             where to listen, as HOST:PORT or http://HOST:PORT; may be given several times
                                [127.0.0.1:2379]
   --allow-remote               let --listen name an address that other machines can reach
   --dialect DIALECT            which server to behave like: g1.6 (etcd 3.4), g1.16 (3.5) or g2 (3.6 and newer) [g2]
@@ -70,7 +70,7 @@ fn read(args: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::Err
         match arg {
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             Arg::Short('V') | Arg::Long("version") => return Ok(Command::Version),
-            Arg::Long("listen") => addresses.extend(parser.value()?.parse_with(resolve)?),
+            Arg::Long("listen") => addresses.push(parser.value()?.parse_with(resolve)?),
             Arg::Long("allow-remote") => allows_remote = true,
             Arg::Long("dialect") => config = config.dialect(parser.value()?.parse_with(dialect)?),
             Arg::Long("seed") => seed = Some(parser.value()?.parse()?),
@@ -108,14 +108,15 @@ fn read(args: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::Err
     })))
 }
 
-/// The address or addresses that a name stands for: `localhost` may be two.
-fn resolve(text: &str) -> Result<Vec<SocketAddr>, String> {
+/// The address that a text names; of the two that `localhost` may be, the older kind, which every machine has.
+fn resolve(text: &str) -> Result<SocketAddr, String> {
     let bare = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
     if bare.contains("://") {
         return Err("only http can be served".into());
     }
     let addresses = bare.to_socket_addrs().map_err(|error| error.to_string())?;
-    Ok(addresses.collect())
+    let preferred = addresses.min_by_key(SocketAddr::is_ipv6);
+    preferred.ok_or_else(|| "the name has no address".into())
 }
 
 fn urls(text: &str) -> Vec<String> {
@@ -172,6 +173,7 @@ mod tests {
             "--listen=http://127.0.0.1:1/",
             "--listen",
             "[::1]:2",
+            "--listen=localhost:3",
             "--dialect=g1.6",
             "--seed=7",
             "--name",
@@ -201,7 +203,7 @@ mod tests {
         );
         assert_eq!(
             options.addresses,
-            ["127.0.0.1:1".parse().unwrap(), "[::1]:2".parse().unwrap()]
+            ["127.0.0.1:1", "[::1]:2", "127.0.0.1:3"].map(|address| address.parse().unwrap())
         );
     }
 

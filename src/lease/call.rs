@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::IntoFuture;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use etcd_core::error::{Error, ErrorKind, EtcdError, Result, Retry};
 use etcd_core::machine::Backoff;
@@ -49,9 +49,9 @@ impl LeaseCall {
         }
     }
 
-    /// Chooses the lease's id. A server refuses one that is taken, and 0.
+    /// Chooses the lease's id. A server refuses one that is taken. 0 lets the client choose.
     pub fn id(mut self, id: i64) -> Self {
-        self.id = Some(id);
+        self.id = Some(id).filter(|id| *id != 0);
         self
     }
 
@@ -83,7 +83,7 @@ impl LeaseCall {
         let started = shared.runtime.now();
         let id = self.id.unwrap_or_else(|| random_id(shared));
         // An id of the caller's may be somebody else's as well: that one is neither taken for ours nor revoked.
-        let is_ours = self.id.is_none();
+        let mut is_ours = self.id.is_none();
         let mut granting = Granting {
             shared,
             revocation: Revocation::new(id, started, self.ttl),
@@ -99,11 +99,18 @@ impl LeaseCall {
             };
             let was_open = std::mem::replace(&mut granting.is_open, is_ours);
             let granted = match exchange::timed_unary(shared, &request, &options).await {
-                Ok((answer, sent_at)) => Ok((answer.ttl, sent_at)),
+                Ok((answer, sent_at)) => {
+                    is_ours = true;
+                    granting.is_open = true;
+                    if is_fresh(shared, sent_at, answer.ttl) {
+                        Ok((answer.ttl, sent_at))
+                    } else {
+                        self.renew(id, &options).await
+                    }
+                }
                 // An earlier attempt of ours got it; how much of its time is over, nobody knows.
                 Err(error) if was_open && error.etcd() == Some(EtcdError::LeaseExists) => {
-                    let renewed = renew_once(shared, &LeaseKeepAlive::new(id), &options).await;
-                    renewed.map(|(answer, sent_at)| (answer.ttl, sent_at))
+                    self.renew(id, &options).await
                 }
                 Err(error) => Err(error),
             };
@@ -113,7 +120,7 @@ impl LeaseCall {
                     let key = Keeper::insert(shared, id, sent_at, ttl);
                     return Ok(Lease::new(self.client.clone(), key, id, ttl, true));
                 }
-                Err(error) if is_ours && error.is_outcome_unknown() && may_mend(&error) => {
+                Err(error) if is_ours && may_mend(&error) => {
                     let pause = backoff.next_pause(shared.runtime.entropy());
                     shared.runtime.sleep_until(shared.runtime.now() + pause).await;
                 }
@@ -123,6 +130,12 @@ impl LeaseCall {
                 }
             }
         }
+    }
+
+    async fn renew(&self, id: i64, options: &CallOptions) -> Result<(i64, Instant)> {
+        let renewal = LeaseKeepAlive::new(id);
+        let (answer, sent_at) = renew_once(&self.client.shared, &renewal, options).await?;
+        Ok((answer.ttl, sent_at))
     }
 }
 
@@ -230,7 +243,15 @@ fn whole_seconds(ttl: Duration) -> i64 {
     i64::try_from(seconds).unwrap_or(i64::MAX)
 }
 
-/// Whether there is a point in asking again, and time for it.
+/// Whether a lease has most of its time ahead of it, if it was granted as soon as it was asked for.
+fn is_fresh(shared: &Shared, sent_at: Instant, ttl: i64) -> bool {
+    let passed = shared.runtime.now().saturating_duration_since(sent_at);
+    passed < Duration::from_secs(ttl.try_into().unwrap_or_default()) / 2
+}
+
+/// Whether it is worth asking for the same lease again: the answer was lost, or the lease was over before it arrived.
 fn may_mend(error: &Error) -> bool {
-    matches!(error.retry(), Retry::Elsewhere | Retry::Later) && !matches!(error.kind(), ErrorKind::Timeout(_))
+    let is_over = error.etcd() == Some(EtcdError::LeaseNotFound);
+    let is_lost = error.is_outcome_unknown() && matches!(error.retry(), Retry::Elsewhere | Retry::Later);
+    (is_over || is_lost) && !matches!(error.kind(), ErrorKind::Timeout(_))
 }

@@ -60,7 +60,7 @@ impl PartFile {
         &mut self,
         work: impl FnOnce(&mut File) -> io::Result<()> + Send + 'static,
     ) -> Result<()> {
-        let gone = || SnapshotError::Destination("an earlier write was abandoned".into());
+        let gone = || SnapshotError::Destination(reason("an earlier write was abandoned"));
         let mut file = self.file.take().ok_or_else(gone)?;
         let file = blocking(&*self.runtime, move || work(&mut file).map(|()| file)).await?;
         self.file = Some(file);
@@ -122,6 +122,10 @@ async fn blocking<T: Send + 'static>(
     }));
     match result.await {
         Ok(result) => result.map_err(not_written),
-        Err(_) => Err(SnapshotError::Destination("the runtime is shutting down".into()).into()),
+        Err(_) => Err(SnapshotError::Destination(reason("the runtime is shutting down")).into()),
     }
+}
+
+fn reason(text: &str) -> Arc<dyn std::error::Error + Send + Sync> {
+    Box::<dyn std::error::Error + Send + Sync>::from(text).into()
 }

@@ -14,6 +14,11 @@ use etcd_process::{Dialect, ReservedPort};
 /// What has not happened by then does not happen.
 const DEADLINE: Duration = Duration::from_secs(60);
 
+/// How long a server that was killed stays away at least, as a process would that has to start. In that time clients hear
+/// that their connections are gone: a write on one of which they have not heard would rightly be in doubt, and no behaviour
+/// here is about that moment.
+const AWAY: Duration = Duration::from_millis(300);
+
 /// Ids of clusters and members follow from it: a server that lost its data keeps them, as a real one keeps those that
 /// follow from its name and URLs.
 const SEED: u64 = 42;
@@ -25,6 +30,8 @@ pub(crate) struct Server {
     seed: u64,
     url: String,
     http: HttpServer,
+    /// When it was killed.
+    killed: Option<Instant>,
     _port: ReservedPort,
 }
 
@@ -102,15 +109,23 @@ impl Server {
 
     pub(crate) fn kill(&mut self) {
         self.http.kill();
+        self.killed.get_or_insert_with(Instant::now);
     }
 
     pub(crate) fn restart(&mut self) {
+        self.stay_away();
         self.http.restart().unwrap();
     }
 
     pub(crate) fn restart_without_data(&mut self) {
-        self.kill();
+        self.stay_away();
         self.http = serve(self.client_addr(), &self.config, self.seed).unwrap();
+    }
+
+    fn stay_away(&mut self) {
+        self.kill();
+        let killed = self.killed.take().unwrap();
+        thread::sleep(AWAY.saturating_sub(killed.elapsed()));
     }
 
     pub(crate) fn takes_snapshot(&self, snapshot: &Path, _: &Path) -> Result<(), String> {
@@ -132,6 +147,10 @@ impl ServerBuilder {
                 }
                 // There is nobody to hear it.
                 Some(("--heartbeat-interval", _)) => {}
+                Some(("--experimental-watch-progress-notify-interval", interval)) => {
+                    let millis = interval.strip_suffix("ms").unwrap().parse().unwrap();
+                    builder.0.watch_progress_notify_interval = Duration::from_millis(millis);
+                }
                 _ => panic!("an embedded server does not know {arg}"),
             }
             builder
@@ -161,6 +180,7 @@ impl ServerBuilder {
             config,
             seed,
             url,
+            killed: None,
             _port: port,
         }
     }

@@ -8,7 +8,9 @@
 mod broken_clients;
 mod determinism;
 mod hour;
+mod leases;
 mod logins;
 mod reads;
+mod watch;
 mod writers;
 mod writes;

@@ -191,7 +191,7 @@ behaviours! {
         a_lease_outlives_cut_connections,
         a_lease_of_five_seconds_outlives_a_restart_that_takes_two,
         a_lease_whose_server_is_stopped_is_lost_before_its_time_ends_and_says_why,
-        a_lease_moves_on_from_members_that_die_or_fall_silent,
+        a_lease_moves_on_from_members_that_die_or_fall_silent: "the embedded etcd has one member",
         a_dropped_grant_leaves_no_lease,
         a_grant_whose_answer_is_lost_grants_one_lease,
         where_requests_are_held_back_leases_are_renewed_one_by_one,
@@ -282,6 +282,50 @@ behaviours! {
         an_alarm_is_raised_listed_and_cleared,
         checksums_and_downgrades_are_asked_for_where_they_are_offered,
         only_the_leader_hands_the_leadership_on: "the embedded etcd has one member",
+    }
+    watch {
+        a_watch_tells_what_is_written_after_it_was_asked_for,
+        all_that_a_transaction_changed_is_in_one_batch,
+        history_is_told_from_the_revision_asked_for,
+        a_watch_waits_for_a_revision_to_come,
+        filters_leave_out_what_they_name,
+        the_pair_before_comes_along_if_asked_for,
+        messages_that_come_in_pieces_are_whole_batches,
+        a_watch_gains_and_loses_ranges_while_it_runs,
+        a_handle_ends_its_watch,
+        a_callback_is_called_with_each_batch,
+        a_token_is_where_another_watch_goes_on,
+        a_token_of_another_cluster_or_from_the_future_is_refused,
+        progress_is_the_revision_up_to_which_all_was_received,
+        a_server_tells_of_progress_by_itself_where_it_was_asked_to: "its interval is no flag",
+        what_cannot_be_watched_is_said_at_once,
+        watches_of_a_client_do_not_disturb_each_other,
+    }
+    watch_faults: "the simulation has more faults than these" {
+        what_was_written_while_the_connection_was_cut_is_told,
+        a_server_may_be_killed_and_restarted_under_a_watch,
+        a_silent_server_is_left_and_found_again,
+        a_quiet_server_is_not_taken_for_a_dead_one,
+        members_may_be_killed_in_turn_under_a_watch,
+        a_member_without_a_leader_is_left_for_one_that_has_one,
+        compaction_ends_a_watch_that_needed_what_is_gone_and_no_other,
+        a_denied_watch_is_told_so_and_others_go_on,
+        a_new_watch_finds_that_the_token_of_the_connection_has_expired,
+        where_streams_get_no_answer_each_watch_has_a_request_of_its_own,
+        another_cluster_and_a_lost_history_are_reported_and_not_waited_out,
+        a_watch_without_room_waits_and_holds_nobody_up,
+        a_watch_without_room_ends_with_the_position_to_go_on_from,
+        a_watch_without_room_may_tell_only_the_last_of_each_key,
+    }
+    watch_ends: "it has no gauge of its watchers" {
+        each_way_of_ending_a_watch_ends_it_on_the_server,
+        a_watch_may_be_given_up_at_any_point_of_its_creation,
+        the_connection_ends_with_its_last_watch_and_comes_back_with_the_next,
+        a_watch_goes_on_without_its_client_and_ends_with_itself,
+    }
+    watch_load: "what one process serves itself proves nothing" {
+        two_hundred_thousand_events_of_the_past_arrive_whole,
+        ten_thousand_watches_live_on_one_connection_and_half_of_them_leave,
     }
     snapshot {
         a_saved_snapshot_is_private_complete_and_can_be_restored,

@@ -21,6 +21,8 @@ struct State {
     answers_to_cut: AtomicUsize,
     /// How many pairs of connections are open.
     open: AtomicUsize,
+    /// Whether requests are held back until they are complete, as some middleboxes do.
+    holds_requests: AtomicBool,
     over: AtomicBool,
 }
 
@@ -34,6 +36,7 @@ impl Proxy {
             requests_to_cut: AtomicUsize::new(0),
             answers_to_cut: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
+            holds_requests: AtomicBool::new(false),
             over: AtomicBool::new(false),
         });
         let accepting = state.clone();
@@ -69,6 +72,16 @@ impl Proxy {
         requests.load(Ordering::SeqCst) == 0 && answers.load(Ordering::SeqCst) == 0
     }
 
+    /// Cuts everything that is open.
+    pub(crate) fn cut(&self) {
+        self.state.cut_everything();
+    }
+
+    /// Holds each request back from now on until it is complete.
+    pub(crate) fn hold_requests(&self) {
+        self.state.holds_requests.store(true, Ordering::SeqCst);
+    }
+
     /// Leads to another server from now on; what is open is cut.
     pub(crate) fn lead_to(&self, upstream: SocketAddr) {
         *self.state.upstream.lock().unwrap() = upstream;
@@ -101,9 +114,11 @@ impl State {
             self.connections.lock().unwrap().push(stream.try_clone().unwrap());
         }
         self.open.fetch_add(1, Ordering::SeqCst);
+        let to_server = &server;
         thread::scope(|scope| {
-            scope.spawn(|| forward(client, &server, &self.requests_to_cut));
-            forward(&server, client, &self.answers_to_cut);
+            let holds = self.holds_requests.load(Ordering::SeqCst);
+            scope.spawn(move || forward(client, to_server, &self.requests_to_cut, holds));
+            forward(&server, client, &self.answers_to_cut, false);
         });
         self.open.fetch_sub(1, Ordering::SeqCst);
     }
@@ -115,15 +130,23 @@ impl State {
     }
 }
 
-/// Copies until either side ends, then ends both.
-fn forward(mut from: &TcpStream, mut to: &TcpStream, to_cut: &AtomicUsize) {
+/// Copies until either side ends, then ends both. What is to be held back is so until the last of its chunks, if it has
+/// chunks.
+fn forward(mut from: &TcpStream, mut to: &TcpStream, to_cut: &AtomicUsize, holds: bool) {
+    const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
     let mut buffer = [0; 16 * 1024];
+    let mut held: Vec<u8> = Vec::new();
     while let Ok(length @ 1..) = from.read(&mut buffer) {
         let take_one = |left: usize| left.checked_sub(1);
         let is_cut = to_cut
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, take_one)
             .is_ok();
-        if is_cut || to.write_all(&buffer[..length]).is_err() {
+        held.extend_from_slice(&buffer[..length]);
+        let is_chunked = held.windows(7).any(|text| text.eq_ignore_ascii_case(b"chunked"));
+        if holds && is_chunked && !held.ends_with(LAST_CHUNK) && !is_cut {
+            continue;
+        }
+        if is_cut || to.write_all(&std::mem::take(&mut held)).is_err() {
             break;
         }
     }

@@ -1,6 +1,7 @@
 //! Answers that are well-formed and cannot be true.
 
 use std::error::Error as StdError;
+use std::sync::Arc;
 
 /// The cluster behind the endpoints is not the one it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +26,7 @@ pub enum ClusterChanged {
 }
 
 /// A snapshot that did not arrive as it is on the server.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SnapshotError {
     /// Its SHA-256 is not the one the server sent along.
@@ -44,5 +45,5 @@ pub enum SnapshotError {
     NoChecksum,
     /// It could not be written where it should go.
     #[error("the snapshot could not be written")]
-    Destination(#[source] Box<dyn StdError + Send + Sync>),
+    Destination(#[source] Arc<dyn StdError + Send + Sync>),
 }

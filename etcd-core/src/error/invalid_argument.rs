@@ -97,6 +97,9 @@ pub enum InvalidArgument {
     /// No runtime was named, and none is running where the client was made.
     #[error("no async runtime is running here and none was given to the builder")]
     NoRuntime,
+    /// Text that is not where a watch got to.
+    #[error("the text is not a resume token")]
+    ResumeToken,
     /// Two settings that exclude each other.
     #[error("{first} and {second} cannot both be given")]
     Conflict {

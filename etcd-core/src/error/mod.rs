@@ -26,6 +26,7 @@ mod protocol;
 mod response;
 mod server;
 mod timeout;
+mod watch;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -41,6 +42,7 @@ pub use protocol::ProtocolError;
 pub use response::MAX_ERROR_BODY;
 pub use server::ServerError;
 pub use timeout::{Timeout, TimeoutPhase};
+pub use watch::WatchError;
 
 use crate::transport::{Delivery, TransportError, TransportErrorKind};
 
@@ -54,8 +56,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// level, with the call and the endpoint; what is below is [`source`](StdError::source).
 ///
 /// It never holds the request: no key, no value, no password, no token.
+#[derive(Clone)]
 pub struct Error(Box<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     endpoint: Option<Box<str>>,
@@ -64,7 +68,7 @@ struct Inner {
 }
 
 /// What happened.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The request or a setting cannot work; nothing was sent.
@@ -97,6 +101,9 @@ pub enum ErrorKind {
     /// A snapshot did not arrive as it is on the server.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// A watch ended.
+    #[error(transparent)]
+    Watch(#[from] WatchError),
     /// The lease that this depended on is lost.
     #[error(transparent)]
     LeaseLost(#[from] LeaseLost),
@@ -208,7 +215,7 @@ impl ErrorKind {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::InvalidArgument(_) | Self::ResponseTooLarge { .. } => Fault::Caller,
+            Self::InvalidArgument(_) | Self::ResponseTooLarge { .. } | Self::Watch(_) => Fault::Caller,
             Self::Server(error) => error.fault(),
             Self::Timeout(_) => Fault::Network,
             Self::Transport(error) => match error.kind() {
@@ -233,7 +240,7 @@ impl ErrorKind {
     pub fn outcome(&self) -> Outcome {
         match self {
             // The loss was known here; nothing was sent.
-            Self::InvalidArgument(_) | Self::LeaseLost(_) => Outcome::NotApplied,
+            Self::InvalidArgument(_) | Self::LeaseLost(_) | Self::Watch(_) => Outcome::NotApplied,
             Self::Server(error) => error.outcome(),
             Self::Http(error) => error.outcome(),
             Self::Timeout(timeout) => timeout.outcome(),
@@ -274,7 +281,8 @@ impl ErrorKind {
             | Self::Protocol(_)
             | Self::ResponseTooLarge { .. }
             | Self::ClusterChanged(_)
-            | Self::LeaseLost(_) => Retry::Never,
+            | Self::LeaseLost(_)
+            | Self::Watch(_) => Retry::Never,
         }
     }
 }
@@ -329,7 +337,8 @@ from_parts!(
     Timeout,
     ClusterChanged,
     SnapshotError,
-    LeaseLost
+    LeaseLost,
+    WatchError
 );
 
 impl From<InvalidEndpoint> for Error {

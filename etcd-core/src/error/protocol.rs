@@ -23,6 +23,9 @@ pub enum ProtocolError {
     /// A range was answered with keys that do not lie in it, or with none although there are more.
     #[error("the response holds other keys than were asked for")]
     OutOfRange,
+    /// Events came in another order than that of their revisions, or without one, or an answer to what was not asked.
+    #[error("the messages of the stream come out of order")]
+    OutOfOrder,
     /// The response ended in the middle of a message.
     #[error("the response ended in the middle of a message")]
     Truncated,

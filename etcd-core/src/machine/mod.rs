@@ -19,6 +19,8 @@
 //! | [`ClusterGuard`] | whether answers still come from the cluster, and the history, they came from before |
 //! | [`LeaseKeeper`] | when and how each lease is renewed, and when it must be taken for lost |
 //! | [`Pager`] | what the next page of a large range is, and how large |
+//! | [`WatchConnection`] | for all watches of one connection: when to create them, from which revision, what of the answers is theirs, when to begin anew |
+//! | [`BatchBuffer`] | what a watch may hold that nobody has taken yet |
 //! | [`SnapshotVerifier`] | whether a snapshot arrived as it was sent |
 
 mod backoff;
@@ -29,6 +31,7 @@ mod pager;
 mod session;
 mod snapshot;
 mod unary_call;
+mod watch;
 
 pub use backoff::Backoff;
 pub use cluster_guard::ClusterGuard;
@@ -38,3 +41,7 @@ pub use pager::{FIRST_PAGE_KEYS, MAX_PAGE_KEYS, PAGE_BYTES, Pager};
 pub use session::{Credentials, Session, TokenGeneration};
 pub use snapshot::{SnapshotProgress, SnapshotVerifier};
 pub use unary_call::{CallStep, MAX_LOGINS, UnaryCall};
+pub use watch::{
+    BatchBuffer, BufferLimits, BufferPolicy, ConnectionStatus, EventBatch, Offered, ResumeToken, Taken,
+    WatchConnection, WatchId, WatchMode, WatchOrigin, WatchOutput, WatchStep, WatchTimes,
+};

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 /// Whether the bytes of a request may have reached the server.
 ///
@@ -43,11 +44,11 @@ pub enum TransportErrorKind {
 /// A failed exchange.
 ///
 /// [`Display`](fmt::Display) shows one level; the rest is [`source`](StdError::source).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TransportError {
     kind: TransportErrorKind,
     delivery: Delivery,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl TransportError {
@@ -64,7 +65,7 @@ impl TransportError {
     /// Adds the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        self.source = Some(source.into().into());
         self
     }
 

@@ -145,6 +145,7 @@ impl Gateway {
 
     /// Begins anew, as a member does that crashed.
     pub(crate) fn restart(&mut self, now: Instant) {
+        self.is_shut_down = false;
         self.exchanges.clear();
         self.calls.clear();
         self.outputs.clear();

@@ -31,7 +31,7 @@ pub(super) async fn answer(
 }
 
 /// Whether Go's HTTP server would read a request to its end before it sends anything: it does unless the connection
-/// closes after the answer, or the client waits to be told to go on (`cfg.discardRequestBody` and `closeAfterReply` in
+/// closes after the answer, or the client waits to be told to go on (`writeHeader` and `closeAfterReply` in
 /// `net/http/server.go`; measured on etcd's servers of all dialects).
 fn is_held_back(version: Version, headers: &HeaderMap) -> bool {
     let closes = headers

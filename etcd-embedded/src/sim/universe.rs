@@ -117,7 +117,7 @@ impl Universe {
         }
     }
 
-    fn handle_event(&mut self, event: Event) {
+    pub(super) fn handle_event(&mut self, event: Event) {
         match event {
             Event::Connect(id) => self.handle_connect(id),
             Event::ConnectTimeout(id) => self.handle_connect_timeout(id),

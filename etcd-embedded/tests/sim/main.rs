@@ -5,7 +5,7 @@
 mod cluster;
 mod fidelity;
 #[path = "../generator/mod.rs"]
-#[allow(unreachable_pub)]
+#[allow(unreachable_pub, dead_code)]
 mod generator;
 mod leases;
 mod network;

@@ -40,5 +40,5 @@ pub use builder::ServerBuilder;
 pub use cluster::{Cluster, ClusterBuilder};
 pub use dialect::Dialect;
 pub use ports::ReservedPort;
-pub use server::Server;
+pub use server::{Server, forbid};
 pub use shared::shared;

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,14 @@ use crate::{Dialect, ServerBuilder, binaries, http, metrics};
 /// How long a server may take until it is healthy: a bound for a machine that is busy with other tests, and short
 /// enough to fail before a test runner gives up.
 const START_DEADLINE: Duration = Duration::from_secs(60);
+
+static FORBIDDEN: AtomicBool = AtomicBool::new(false);
+
+/// From now on, this process starts no real server, and whoever asks for one panics: for tests that are about another
+/// kind of server and must not use a real one by mistake.
+pub fn forbid() {
+    FORBIDDEN.store(true, Ordering::Relaxed);
+}
 
 /// A running etcd server of the test's own. Killed, and its data removed, when dropped; when that happens in a panic,
 /// the end of its log is printed.
@@ -236,7 +245,15 @@ impl Server {
 
     /// Starts it as [`restart`](Self::restart) does, without waiting: a member that has no quorum yet cannot become
     /// healthy.
+    ///
+    /// # Panics
+    ///
+    /// If the binary is missing, or [`forbid`] was called.
     pub fn spawn(&mut self) {
+        assert!(
+            !FORBIDDEN.load(Ordering::Relaxed),
+            "a real server was asked for where none is to be used"
+        );
         let mut command = vec![binaries::etcd(self.dialect()).into_os_string()];
         command.extend(self.args());
         self.process

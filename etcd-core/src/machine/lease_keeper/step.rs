@@ -103,7 +103,8 @@ impl LeaseKeeper {
             return None;
         }
         let mut next = self.agenda.ready_alone.first();
-        if next.is_none() && self.goes_alone() {
+        let is_overdue = self.rescue_at().is_some_and(|at| now >= at);
+        if next.is_none() && (is_overdue || self.goes_alone()) {
             next = self.agenda.ready.first();
             if next.is_none() && self.agenda.alone == 0 {
                 self.detour = Detour::No;
@@ -116,6 +117,15 @@ impl LeaseKeeper {
             id: self.leases.get(&key)?.id,
             give_up_at: self.attempt_until(now, deadline),
         })
+    }
+
+    /// When a lease has waited long enough for a stream that is being opened, and is renewed alone.
+    fn rescue_at(&self) -> Option<Instant> {
+        let Stream::Opening = self.stream else {
+            return None;
+        };
+        let (deadline, key) = self.agenda.ready.first()?;
+        Some(half_way(self.leases.get(key)?.due(), *deadline))
     }
 
     /// Whether what is ready is renewed alone.
@@ -178,6 +188,7 @@ impl LeaseKeeper {
             self.agenda.deadlines.first().map(|(deadline, _)| *deadline),
             self.agenda.due.first().map(|(due, _)| *due),
             self.silent_at(),
+            self.rescue_at().filter(|at| now < *at),
             opens_at.filter(|at| now < *at),
         ];
         KeeperStep::Wait {

@@ -277,6 +277,35 @@ fn where_streams_do_not_open_renewals_go_alone() {
 }
 
 #[test]
+fn a_lease_does_not_wait_for_a_stream_that_takes_its_time_to_open() {
+    let now = Instant::now();
+    let mut keeper = LeaseKeeper::new(60 * SECOND);
+    let long = keeper.handle_lease(1, now, 600);
+    let now = now + 200 * SECOND;
+    assert!(matches!(keeper.poll_step(now), KeeperStep::Open { first: 1, .. }));
+    let short = keeper.handle_lease(2, now, 3);
+    let KeeperStep::Wait {
+        until: Some(rescued_at),
+    } = keeper.poll_step(now + SECOND)
+    else {
+        panic!("it is ready, and the stream is not");
+    };
+    assert_eq!(rescued_at, now + millis(1985));
+    let step = keeper.poll_step(rescued_at);
+    assert!(matches!(step, KeeperStep::RenewAlone { id: 2, .. }), "{step:?}");
+    keeper.handle_renewed(rescued_at, short, rescued_at, 3);
+    // That says nothing against the stream.
+    keeper.handle_opened(rescued_at);
+    keeper.handle_answer(rescued_at, 1, 600);
+    assert!(matches!(
+        keeper.state(long, rescued_at),
+        Some(LeaseState::Alive { .. })
+    ));
+    let step = keeper.poll_step(rescued_at + SECOND);
+    assert!(matches!(step, KeeperStep::Renew { id: 2 }), "{step:?}");
+}
+
+#[test]
 fn nothing_is_left_open_for_leases_that_are_gone() {
     let mut world = World::new(11);
     let (first, second) = (world.grant(1, 5), world.grant(2, 5));

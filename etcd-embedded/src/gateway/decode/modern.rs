@@ -228,7 +228,7 @@ fn raw(node: &Node<'_>) -> String {
 
 /// Either alphabet, with padding exactly where the length asks for it; line breaks do not count, except for that.
 fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    let alphabet = if text.contains(['-', '_']) {
+    let alphabet = if memchr::memchr2(b'-', b'_', text.as_bytes()).is_some() {
         &URL_SAFE
     } else {
         &STANDARD

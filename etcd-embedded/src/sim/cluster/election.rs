@@ -97,11 +97,9 @@ impl Universe {
             let leader = connected[self.random.index(connected.len())];
             self.keep_some_in_flight();
             self.lead(leader);
-        } else {
-            if let Some(raft) = &mut self.raft {
-                raft.leader = None;
-            }
-            // Nothing to be tried before somebody is back.
+        } else if let Some(raft) = &mut self.raft {
+            // Nobody can be elected before somebody is back.
+            raft.leader = None;
         }
     }
 

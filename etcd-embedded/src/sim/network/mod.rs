@@ -214,10 +214,10 @@ impl Universe {
         };
         match reach {
             Reach::Open => {
-                // All of it goes on; what concerns a member that is still out of reach comes back here.
+                // All of it goes on, before anything that was sent later; what concerns a member that is still out of
+                // reach comes back here.
                 for event in std::mem::take(&mut side.limbo) {
-                    let at = self.now;
-                    self.schedule(at, event);
+                    self.handle_event(event);
                 }
             }
             Reach::Refused => self.cut(|connection| connection.client == client && connection.node == node),

@@ -1,0 +1,35 @@
+//! Why a watch ended.
+
+/// A watch that cannot go on by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WatchError {
+    /// The history it still needs is gone: some of its events can no longer be had from anywhere.
+    ///
+    /// Read the keys anew, and watch from the revision after the one of that read.
+    #[error(
+        "revision {position}, which comes next, has been compacted; history begins at {compact_revision}"
+    )]
+    Compacted {
+        /// The first revision of which the watch has not told.
+        position: i64,
+        /// The oldest revision a watch can start at now. Servers before 3.5.18 lose the deletions of this very revision
+        /// (etcd's issue 19179).
+        compact_revision: i64,
+    },
+    /// Its events were taken more slowly than they came, and its policy is not to wait.
+    ///
+    /// A new watch from `position` misses nothing, unless history is compacted before.
+    #[error("the events were not taken in time; they can be had from revision {position} on")]
+    Lagged {
+        /// The first revision of which the watch has not told.
+        position: i64,
+    },
+    /// Whether everything was seen cannot be known: the server answers when it is asked, but before it has sent what it
+    /// speaks of (etcd before 3.4.25 and 3.5.8, its issue 15220), or cannot be asked.
+    #[error("this server cannot say how far the watch has got")]
+    ProgressUnknown,
+    /// It was cancelled by its own handle.
+    #[error("the watch was cancelled")]
+    Canceled,
+}

@@ -1,0 +1,336 @@
+//! The ranges that one watch is over: what each has received, and where it is.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use etcd_core::error::{Error, Result, WatchError};
+use etcd_core::key::KeyRange;
+use etcd_core::machine::{BatchBuffer, EventBatch, Offered, Taken, WatchId, WatchOutput};
+use etcd_core::message;
+use etcd_core::rpc::Request;
+
+use super::connection::Connection;
+use crate::client::lock;
+
+/// One range of a watch.
+pub(super) type MemberId = u64;
+
+/// The ranges of one watch, in the order of their coming.
+#[derive(Default)]
+pub(super) struct Members {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    members: BTreeMap<MemberId, Member>,
+    next: MemberId,
+    /// Those that have something to take, each once.
+    ready: VecDeque<MemberId>,
+    /// Where the ranges that are gone had got to.
+    left_at: i64,
+    is_closed: bool,
+    reader: Option<Waker>,
+    /// Whoever waits for a creation, or for progress.
+    waiting: Vec<Waker>,
+}
+
+struct Member {
+    keys: KeyRange,
+    buffer: BatchBuffer,
+    is_ready: bool,
+    /// The first revision whose events have not been taken.
+    taken: i64,
+    /// The first revision whose events have not been received.
+    received: i64,
+    is_created: bool,
+    /// Whether it counts as one of the watch's ranges: not before whoever adds it has heard that it was created.
+    is_joined: bool,
+    ended: Option<Error>,
+    link: Option<Link>,
+}
+
+/// Where a member's watch is.
+#[derive(Clone)]
+pub(super) struct Link {
+    pub(super) connection: Arc<Connection>,
+    pub(super) id: WatchId,
+}
+
+/// What a connection has to do about an output.
+pub(super) enum Feedback {
+    None,
+    Full { from: i64 },
+    Over,
+}
+
+impl Members {
+    /// Adds a range that starts at `start`; `None` if it is there already.
+    ///
+    /// # Errors
+    ///
+    /// [`WatchError::Canceled`] if the watch is over.
+    pub(super) fn add(&self, keys: &KeyRange, start: i64, buffer: BatchBuffer) -> Result<Option<MemberId>> {
+        let mut state = lock(&self.state);
+        if state.is_closed {
+            return Err(WatchError::Canceled.into());
+        }
+        if state.members.values().any(|member| member.keys == *keys) {
+            return Ok(None);
+        }
+        let id = state.next;
+        state.next += 1;
+        let member = Member {
+            keys: keys.clone(),
+            buffer,
+            is_ready: false,
+            taken: start,
+            received: start,
+            is_created: false,
+            is_joined: false,
+            ended: None,
+            link: None,
+        };
+        state.members.insert(id, member);
+        Ok(Some(id))
+    }
+
+    pub(super) fn set_link(&self, id: MemberId, link: Link) {
+        if let Some(member) = lock(&self.state).members.get_mut(&id) {
+            member.link = Some(link);
+        }
+    }
+
+    /// Is ready once the range's watch was created, or could not be; it is one of the watch's ranges then, or gone.
+    pub(super) fn poll_created(&self, id: MemberId, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let mut state = lock(&self.state);
+        let state = &mut *state;
+        let Some(member) = state.members.get_mut(&id) else {
+            return Poll::Ready(Err(WatchError::Canceled.into()));
+        };
+        if member.is_created {
+            member.is_joined = true;
+            if member.has_something() && !member.is_ready {
+                member.is_ready = true;
+                state.ready.push_back(id);
+                if let Some(reader) = state.reader.take() {
+                    reader.wake();
+                }
+            }
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(error) = member.ended.take() {
+            state.members.remove(&id);
+            return Poll::Ready(Err(describe(error)));
+        }
+        state.wait(cx);
+        Poll::Pending
+    }
+
+    /// Is ready once everything before `position` was received in all ranges.
+    pub(super) fn poll_received(&self, position: i64, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = lock(&self.state);
+        let mut joined = state.members.values().filter(|member| member.is_joined);
+        if joined.all(|member| member.received >= position) {
+            return Poll::Ready(());
+        }
+        state.wait(cx);
+        Poll::Pending
+    }
+
+    /// The next batch, or the error of a range, which then is gone; `None` when there is no range left. With it comes
+    /// whose watch can go on, if one had to wait for room.
+    #[allow(clippy::type_complexity)] // an item of a stream, and what to do beside
+    pub(super) fn poll_take(
+        &self,
+        cx: &mut Context<'_>,
+        wants_progress: bool,
+    ) -> (Poll<Option<Result<(KeyRange, EventBatch)>>>, Vec<Link>) {
+        let mut state = lock(&self.state);
+        let state = &mut *state;
+        let mut has_room = Vec::new();
+        while let Some(id) = state.ready.pop_front() {
+            let Some(member) = state.members.get_mut(&id) else {
+                continue;
+            };
+            let taken = member.buffer.take();
+            if member.buffer.takes_more() {
+                has_room.extend(member.link.clone());
+            }
+            member.is_ready = member.has_something();
+            if member.is_ready && taken.is_some() {
+                state.ready.push_back(id);
+            }
+            let before = member.taken;
+            let item = match taken {
+                Some(Taken::Batch(batch)) => {
+                    member.taken = batch.position();
+                    Ok((member.keys.clone(), batch))
+                }
+                Some(Taken::Position(position)) => {
+                    member.taken = position;
+                    if !wants_progress {
+                        continue;
+                    }
+                    Ok((member.keys.clone(), EventBatch::new(Vec::new(), before, position)))
+                }
+                Some(Taken::Lagged { position }) => {
+                    state.remove(id);
+                    Err(WatchError::Lagged { position }.into())
+                }
+                None => {
+                    let Some(error) = member.ended.take() else {
+                        continue;
+                    };
+                    state.remove(id);
+                    Err(error)
+                }
+            };
+            return (Poll::Ready(Some(item.map_err(describe))), has_room);
+        }
+        if state.is_closed || state.members.is_empty() {
+            state.is_closed = true;
+            return (Poll::Ready(None), has_room);
+        }
+        state.reader = Some(cx.waker().clone());
+        (Poll::Pending, has_room)
+    }
+
+    /// Takes what the connection has to say about a range, and who is to be woken for it.
+    pub(super) fn handle_output(
+        &self,
+        id: MemberId,
+        output: WatchOutput,
+        wakers: &mut Vec<Waker>,
+    ) -> Feedback {
+        let mut state = lock(&self.state);
+        let state = &mut *state;
+        let Some(member) = state.members.get_mut(&id) else {
+            return Feedback::Over;
+        };
+        let mut feedback = Feedback::None;
+        match output {
+            WatchOutput::Created => member.is_created = true,
+            WatchOutput::Left => {}
+            WatchOutput::Batch(batch) => {
+                let position = batch.position();
+                match member.buffer.offer(batch) {
+                    Offered::Taken => member.received = position,
+                    Offered::Full { from } => feedback = Feedback::Full { from },
+                    Offered::Lagged => feedback = Feedback::Over,
+                }
+            }
+            WatchOutput::Position(position) => {
+                member.buffer.offer_position(position);
+                member.received = position;
+            }
+            WatchOutput::Ended(error) => {
+                member.ended = Some(error);
+                feedback = Feedback::Over;
+            }
+        }
+        if member.is_joined && member.has_something() && !member.is_ready {
+            member.is_ready = true;
+            state.ready.push_back(id);
+            wakers.extend(state.reader.take());
+        }
+        wakers.append(&mut state.waiting);
+        feedback
+    }
+
+    /// Removes a range; where its watch is, if there was one.
+    pub(super) fn remove(&self, id: MemberId) -> Option<Link> {
+        let (link, wakers) = {
+            let mut state = lock(&self.state);
+            let link = state.remove(id).and_then(|member| member.link);
+            (link, state.take_wakers())
+        };
+        wakers.into_iter().for_each(Waker::wake);
+        link
+    }
+
+    /// The range with these keys.
+    pub(super) fn find(&self, keys: &KeyRange) -> Option<MemberId> {
+        let state = lock(&self.state);
+        let found = state.members.iter().find(|(_, member)| member.keys == *keys);
+        found.map(|(id, _)| *id)
+    }
+
+    /// Ends the watch: removes all ranges, and says where their watches are.
+    pub(super) fn close(&self) -> Vec<Link> {
+        let (links, wakers) = {
+            let mut state = lock(&self.state);
+            state.is_closed = true;
+            state.left_at = state.position();
+            let members = std::mem::take(&mut state.members);
+            state.ready.clear();
+            let links = members.into_values().filter_map(|member| member.link).collect();
+            (links, state.take_wakers())
+        };
+        wakers.into_iter().for_each(Waker::wake);
+        links
+    }
+
+    /// The ranges, in the order of their coming.
+    pub(super) fn keys(&self) -> Vec<KeyRange> {
+        let state = lock(&self.state);
+        let joined = state.members.values().filter(|member| member.is_joined);
+        joined.map(|member| member.keys.clone()).collect()
+    }
+
+    /// The first revision of which something may not have been taken yet.
+    pub(super) fn position(&self) -> i64 {
+        lock(&self.state).position()
+    }
+
+    /// Where a watch of one of the ranges is.
+    pub(super) fn link(&self) -> Option<Link> {
+        let state = lock(&self.state);
+        state.members.values().find_map(|member| member.link.clone())
+    }
+}
+
+impl Member {
+    fn has_something(&self) -> bool {
+        !self.buffer.is_empty() || self.ended.is_some()
+    }
+}
+
+impl State {
+    fn position(&self) -> i64 {
+        let joined = self.members.values().filter(|member| member.is_joined);
+        let lowest = joined.map(|member| member.taken).min();
+        lowest.unwrap_or(self.left_at)
+    }
+
+    fn remove(&mut self, id: MemberId) -> Option<Member> {
+        let removed = self.members.remove(&id);
+        if let Some(member) = &removed
+            && self.members.is_empty()
+        {
+            self.left_at = member.taken;
+        }
+        removed
+    }
+
+    fn wait(&mut self, cx: &Context<'_>) {
+        if !self.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+            self.waiting.push(cx.waker().clone());
+        }
+    }
+
+    fn take_wakers(&mut self) -> Vec<Waker> {
+        let mut wakers = std::mem::take(&mut self.waiting);
+        wakers.extend(self.reader.take());
+        wakers
+    }
+}
+
+/// Adds to an error which call it ended, if it does not say.
+fn describe(error: Error) -> Error {
+    if error.rpc().is_some() {
+        return error;
+    }
+    error.with_rpc(message::Watch::RPC.name, message::Watch::RPC.retry)
+}
