@@ -13,6 +13,8 @@ use super::streams::Stream;
 use super::{keys, mask};
 
 const USERS: [&str; 5] = ["root", "ann", "bob", "cay", ""];
+/// The role `root` is never deleted: for a while after it was, and was granted anew, 3.5.30 sometimes denies root what it
+/// asks for, which depends on time.
 const ROLES: [&str; 4] = ["root", "reader", "writer", ""];
 
 pub fn compare(plan: Plan) {
@@ -123,7 +125,10 @@ impl Run {
             0..=2 => Ask::of(&RoleAdd::new(self.role())),
             3 => Ask::of(&RoleGet::new(self.role())),
             4 => Ask::of(&RoleList::default()),
-            5 if self.generator.one_in(3) => Ask::of(&RoleDelete::new(self.role())),
+            5 if self.generator.one_in(3) => {
+                let role = self.role();
+                Ask::of(&RoleDelete::new(if role == "root" { "reader" } else { role }))
+            }
             _ => {
                 let mut revoke = RoleRevokePermission::default();
                 revoke.role = self.role().to_owned();
@@ -146,6 +151,9 @@ impl Run {
             11
         };
         let ask = if known["perm"].as_array().is_some_and(|known| known.len() >= limit) {
+            if role == "root" {
+                return;
+            }
             Ask::of(&RoleDelete::new(role))
         } else {
             let mut permission = Permission::default();

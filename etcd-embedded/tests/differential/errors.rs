@@ -44,7 +44,7 @@ pub fn compare(plan: Plan) {
 fn step(generator: &mut Generator, dialect: Dialect, revision: i64) -> Ask {
     loop {
         let ask = any_step(generator, dialect, revision);
-        if !kills_servers(&ask) {
+        if !kills_servers(&ask) && !has_half_a_pair(&ask) {
             return ask;
         }
     }
@@ -61,6 +61,12 @@ fn kills_servers(ask: &Ask) -> bool {
             number.is_ok_and(|number| !(0.0..=4.0).contains(&number))
         })
     })
+}
+
+/// Whether half a surrogate pair was left of the one in [`mangled`], which gateway 2 refuses.
+fn has_half_a_pair(ask: &Ask) -> bool {
+    let text = String::from_utf8_lossy(&ask.body).replace("\\ud83d\\ude00", "");
+    text.contains("\\ud83d") || text.contains("\\ude00")
 }
 
 fn any_step(generator: &mut Generator, dialect: Dialect, revision: i64) -> Ask {
