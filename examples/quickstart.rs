@@ -1,4 +1,4 @@
-//! The first minutes with etcd: write, read, decide, and let a key disappear by itself.
+//! The first minutes with etcd: write, read, decide, let a key disappear by itself, and watch it happen.
 //!
 //! ```sh
 //! cargo run --example quickstart                                         # on an etcd within this process
@@ -6,6 +6,7 @@
 //! ```
 
 use std::env;
+use std::time::Duration;
 
 use anyetcd::embedded::EMBEDDED_ENDPOINT;
 use anyetcd::{Client, Compare, Get, Put, Txn, prefix};
@@ -53,19 +54,29 @@ async fn main() -> anyetcd::Result<()> {
         }
     );
 
-    // What a service says of itself should end with it: the key goes when its lease does.
-    let lease = client.leases().grant(60).await?;
+    // A watch tells what changes, and goes on where it was when its connection breaks.
+    let mut services = client.watch(prefix("quickstart/service/")).await?;
+
+    // What a service says of itself should end with it: the key goes when its lease does, and a lease is kept alive
+    // for as long as there is somebody to hold it.
+    let lease = client.lease(Duration::from_secs(60)).await?;
     client
-        .put("quickstart/service", "10.0.0.1")
-        .lease(lease.id)
+        .put("quickstart/service/1", "10.0.0.1")
+        .lease(lease.id())
         .await?;
-    let left = client.leases().time_to_live(lease.id).keys().await?;
-    println!("a lease of {} s keeps {:?}", left.granted_ttl, left.keys);
-    client.leases().revoke(lease.id).await?;
     println!(
-        "without it: {:?}",
-        client.get("quickstart/service").await?.first()
+        "a lease of {} s keeps {:?}",
+        lease.ttl().as_secs(),
+        lease.keys().await?
     );
+    lease.revoke().await?;
+    for _ in ["the service comes", "the service goes"] {
+        if let Some(batch) = services.try_next().await? {
+            for event in batch.events() {
+                println!("{:?} {:?}", event.event_type, event.kv.key);
+            }
+        }
+    }
 
     let deleted = client.delete(prefix("quickstart/")).await?.deleted;
     println!("{deleted} keys tidied up");

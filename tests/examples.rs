@@ -42,8 +42,9 @@ examples! {
         "before: Some(b\"fast\")",
         "b\"quickstart/bytes\" = b\"\\0\\xff\", written 1 times",
         "the mode is now safe",
-        "a lease of 60 s keeps [b\"quickstart/service\"]",
-        "without it: None",
+        "a lease of 60 s keeps [b\"quickstart/service/1\"]",
+        "Put b\"quickstart/service/1\"",
+        "Delete b\"quickstart/service/1\"",
         "2 keys tidied up",
     }
     crud {
