@@ -53,7 +53,8 @@ fn variable(name: &str) -> Option<u64> {
 
 /// How to run this test with this seed: as far as cargo and the test harness say what is running.
 fn command(seed: u64) -> String {
-    let package = std::env::var("CARGO_PKG_NAME").unwrap_or_default();
+    let package = std::env::var("CARGO_PKG_NAME").map(|name| format!(" -p {name}"));
+    let package = package.unwrap_or_default();
     let thread = std::thread::current();
     // The harness names the thread of a test after it, unless there is only one thread.
     let test = thread.name().filter(|name| *name != "main").unwrap_or_default();
@@ -64,7 +65,7 @@ fn command(seed: u64) -> String {
         .and_then(|stem| Some(stem.rsplit_once('-')?.0))
         .unwrap_or_default();
     let profile = if cfg!(debug_assertions) { "" } else { " --release" };
-    format!("SIM_SEED={seed} cargo test{profile} -p {package} --test {target} -- --exact {test} --nocapture")
+    format!("SIM_SEED={seed} cargo test{profile}{package} --test {target} -- --exact {test} --nocapture")
 }
 
 #[cfg(test)]
