@@ -223,7 +223,10 @@ async fn watch(world: &World, wish: Wish, record: WatchRecorder, chronicle: Chro
                 ErrorKind::Watch(WatchError::Lagged { position }) => {
                     let resume_revision = *position;
                     record.push(world.now(), WatchItem::Lagged { resume_revision });
-                    resume_revision
+                    let token = watch.resume_token();
+                    assert_eq!(token.revision(), resume_revision);
+                    call = wish.call(&client).resume(token);
+                    continue;
                 }
                 _ => panic!("{error:?}"),
             },

@@ -19,7 +19,9 @@ pub enum WatchError {
     },
     /// Its events were taken more slowly than they came, and its policy is not to wait.
     ///
-    /// A new watch from `position` misses nothing, unless history is compacted before.
+    /// A new watch that resumes from its resume token misses nothing. So does one that starts at `position`, except
+    /// where history is compacted at that very revision: servers before 3.5.18 lose its deletions (etcd's issue 19179),
+    /// and only a resumed watch looks out for that.
     #[error("the events were not taken in time; they can be had from revision {position} on")]
     Lagged {
         /// The first revision of which the watch has not told.
