@@ -190,23 +190,27 @@ pub(crate) async fn a_lease_whose_server_is_stopped_is_lost_before_its_time_ends
 
 pub(crate) async fn a_lease_moves_on_from_members_that_die_or_fall_silent(world: World) {
     let mut cluster = Cluster::start(world.dialect, 3);
-    let urls: Vec<_> = cluster.members().iter().map(|member| member.client_url().to_owned()).collect();
+    // A leader that wakes after longer than the lease's time revokes it on older servers, renewed or not: it takes
+    // itself for the leader still (etcd's issue 15247). Such a lease is truly lost, so a follower falls silent here.
+    let leader = cluster.leader();
+    let [first, second] = [(leader + 1) % 3, (leader + 2) % 3];
+    let urls = [first, second, leader].map(|member| cluster.members()[member].client_url().to_owned());
     let client = World::builder().endpoints(urls.iter().map(String::as_str)).build().unwrap();
     let lease = client.lease(10 * SECOND).await.unwrap();
     client.put("k", "v").lease(lease.id()).await.unwrap();
     // The member its stream leads to falls silent, then the next one dies.
     pause(4 * SECOND).await;
-    cluster.member_mut(0).freeze();
+    cluster.member_mut(first).freeze();
     pause(11 * SECOND).await;
     assert!(lease.is_held(), "{lease:?}");
-    cluster.member_mut(0).thaw();
-    cluster.member_mut(1).kill();
+    cluster.member_mut(first).thaw();
+    cluster.member_mut(second).kill();
     pause(11 * SECOND).await;
     assert!(lease.is_held(), "{lease:?}");
     // Without a quorum nobody can renew it, for less than its time.
-    cluster.member_mut(0).kill();
+    cluster.member_mut(first).kill();
     pause(3 * SECOND).await;
-    for member in [0, 1] {
+    for member in [first, second] {
         cluster.member_mut(member).spawn();
     }
     pause(8 * SECOND).await;

@@ -34,7 +34,7 @@ pub(super) struct OpenStream {
     heard: Instant,
     questioned: Option<Instant>,
     messages: u64,
-    awaited: VecDeque<Awaited>,
+    pending: VecDeque<Awaited>,
     /// What answers to requests for progress are worth.
     pub(super) answers: ProgressAnswers,
     asked: u64,
@@ -91,7 +91,7 @@ impl OpenStream {
             heard: now,
             questioned: None,
             messages: 0,
-            awaited: VecDeque::new(),
+            pending: VecDeque::new(),
             answers,
             asked: 0,
             asked_at: now,
@@ -109,13 +109,13 @@ impl OpenStream {
     pub(super) fn handle_message(&mut self, now: Instant) -> bool {
         self.handle_activity(now);
         self.messages += 1;
-        self.awaited.front().is_none_or(|awaited| {
+        self.pending.front().is_none_or(|awaited| {
             self.messages - awaited.messages < STUCK_AFTER || now < awaited.since + STUCK_FOR
         })
     }
 
     pub(super) fn handle_sent(&mut self, now: Instant, wire: i64, purpose: Purpose) {
-        self.awaited.push_back(Awaited {
+        self.pending.push_back(Awaited {
             wire,
             purpose,
             since: now,
@@ -131,10 +131,10 @@ impl OpenStream {
     /// What a creation's answer answers; `None` if it answers nothing that was asked.
     pub(super) fn handle_created(&mut self, wire: i64) -> Option<Awaited> {
         let is_next = self
-            .awaited
+            .pending
             .front()
             .is_some_and(|next| wire == next.wire || wire == NO_WATCH);
-        let answered = if is_next { self.awaited.pop_front() } else { None };
+        let answered = if is_next { self.pending.pop_front() } else { None };
         if answered.is_some_and(|answered| answered.purpose == Purpose::EndOfGreeting)
             && self.answers == ProgressAnswers::Unknown
         {
