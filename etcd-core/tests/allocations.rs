@@ -1,13 +1,21 @@
-//! Decoding allocates the same number of times for one key and for ten thousand.
+//! Decoding allocates the same number of times for one key and for ten thousand, and a large message of a watch takes
+//! memory in proportion to its size.
 
 #![allow(clippy::unwrap_used)]
 
 use std::hint::black_box;
+use std::time::Instant;
 
 use allocation_counter::measure;
 use bytes::Bytes;
 use etcd_core::codec::{from_json, to_json};
-use etcd_core::message::{Event, EventType, GetResponse, KeyValue, WatchResponse};
+use etcd_core::frame::LineFramer;
+use etcd_core::gateway::stream_message;
+use etcd_core::machine::{
+    BatchBuffer, BufferLimits, BufferPolicy, Offered, WatchConnection, WatchMode, WatchOrigin, WatchOutput,
+    WatchStep, WatchTimes,
+};
+use etcd_core::message::{Event, EventType, GetResponse, KeyValue, Watch, WatchCreate, WatchResponse};
 
 fn pair(index: i64) -> KeyValue {
     let mut kv = KeyValue::default();
@@ -56,4 +64,68 @@ fn a_range_costs_as_many_allocations_as_a_key() {
 #[test]
 fn a_batch_of_events_costs_as_many_allocations_as_an_event() {
     assert_eq!(allocations_of_events(10_000), allocations_of_events(1));
+}
+
+/// A line of a watch that catches up, as the gateway sends it.
+fn line_of_events(events: i64) -> Vec<u8> {
+    let mut response = WatchResponse::default();
+    response.watch_id = 1;
+    response.events = (0..events)
+        .map(|index| {
+            let mut event = Event::default();
+            event.kv = pair(index);
+            event
+        })
+        .collect();
+    let mut line = br#"{"result":"#.to_vec();
+    line.extend(to_json(&response));
+    line.extend(b"}\n");
+    line
+}
+
+#[test]
+fn a_line_of_twenty_megabytes_is_taken_in_a_few_times_its_size() {
+    let line = line_of_events(80_000);
+    assert!(line.len() > 20 << 20, "{}", line.len());
+    let mut buffer = BatchBuffer::new(BufferPolicy::Wait, BufferLimits::default());
+    let measured = measure(|| {
+        let mut watches = WatchConnection::new(WatchMode::Single, WatchTimes::default(), 256 << 20);
+        let now = Instant::now();
+        let create = WatchCreate::new("some/key/".."some/key0").start_revision(1);
+        let id = watches.handle_create(create, WatchOrigin::Given);
+        assert!(matches!(watches.poll_step(now, 0), WatchStep::Open { .. }));
+        watches.handle_opened(now);
+        let mut created = WatchResponse::default();
+        (created.watch_id, created.created) = (1, true);
+        watches.handle_message(now, created, 0);
+
+        // As a network brings it.
+        let mut framer = LineFramer::new();
+        for piece in line.chunks(16 << 10) {
+            framer.handle_chunk(Bytes::copy_from_slice(piece));
+            while let Some(line) = framer.poll_line() {
+                let message = stream_message::<Watch>(&line.unwrap()).unwrap();
+                watches.handle_message(now, message, 0);
+            }
+        }
+        let mut taken = 0;
+        while let Some((of, output)) = watches.poll_output() {
+            assert_eq!(of, id);
+            if let WatchOutput::Batch(batch) = output {
+                taken += batch.events().len();
+                assert!(matches!(buffer.offer(batch), Offered::Taken));
+            }
+        }
+        assert_eq!(taken, 80_000);
+    });
+    let times = |bytes: u64| bytes as f64 / line.len() as f64;
+    // The line in a buffer that grew by doubling, and then the events beside it.
+    assert!(
+        times(measured.bytes_max) < 3.5,
+        "{} times",
+        times(measured.bytes_max)
+    );
+    // Of the line nothing is left but what the events say.
+    let left = measured.bytes_current.unsigned_abs();
+    assert!(times(left) < 1.75, "{} times", times(left));
 }
