@@ -55,9 +55,9 @@ impl<R: Request> Duplex<R> {
         let _ = self.requests.unbounded_send(exchange::line(request));
     }
 
-    /// The next answer; see [`Messages::poll_next`].
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<R::Response>>> {
-        self.messages.poll_next(cx)
+    /// The next answer; see [`Messages::poll_endless`].
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<R::Response>> {
+        self.messages.poll_endless(cx)
     }
 
     /// Who is at the other end.

@@ -52,6 +52,7 @@
 //! server: a waiting lock gives its place up, at the latest when its lease ends. A write that is dropped after
 //! it was sent may or may not be applied, now or a moment later.
 
+mod alarm;
 mod builder;
 mod call;
 mod client;

@@ -10,7 +10,7 @@ use etcd_core::error::{Error, Result};
 use etcd_core::frame::LineFramer;
 use etcd_core::gateway;
 use etcd_core::rpc::Request;
-use etcd_core::transport::{BodyFrame, ResponseBody};
+use etcd_core::transport::{BodyFrame, Delivery, ResponseBody, TransportError, TransportErrorKind};
 use futures_core::Stream;
 
 use crate::client::{Shared, lock};
@@ -65,15 +65,21 @@ impl<R: Request> Messages<R> {
         if result.is_err() {
             self.close();
         }
-        Poll::Ready(
-            result
-                .map_err(|error| {
-                    error
-                        .with_rpc(R::RPC.name, R::RPC.retry)
-                        .with_endpoint(&self.endpoint.to_string())
-                })
-                .transpose(),
-        )
+        Poll::Ready(result.map_err(|error| self.describe(error)).transpose())
+    }
+
+    /// The next message of a stream that only its client ends: an end without a reason is an error too.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_next`](Self::poll_next).
+    pub(crate) fn poll_endless(&mut self, cx: &mut Context<'_>) -> Poll<Result<R::Response>> {
+        self.poll_next(cx).map(|next| {
+            next.unwrap_or_else(|| {
+                let closed = TransportError::new(TransportErrorKind::Closed, Delivery::MaybeSent);
+                Err(self.describe(closed.into()))
+            })
+        })
     }
 
     /// Closes the connection: nothing follows.
@@ -104,6 +110,12 @@ impl<R: Request> Messages<R> {
                 }
             }
         }
+    }
+
+    fn describe(&self, error: Error) -> Error {
+        error
+            .with_rpc(R::RPC.name, R::RPC.retry)
+            .with_endpoint(&self.endpoint.to_string())
     }
 
     fn decode(&self, line: &[u8]) -> Result<R::Response> {

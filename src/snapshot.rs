@@ -14,12 +14,13 @@ use bytes::Bytes;
 use etcd_core::error::{Error, Result, SnapshotError, Timeout, TimeoutPhase};
 use etcd_core::machine::{SnapshotProgress, SnapshotVerifier};
 use etcd_core::message::Snapshot;
-use etcd_core::runtime::BoxFuture;
+use etcd_core::runtime::{BoxFuture, Runtime, later};
 use futures_core::Stream;
 use futures_io::AsyncWrite;
 
+use crate::alarm::Alarm;
 use crate::messages::Messages;
-use crate::{Call, Client, exchange};
+use crate::{Call, exchange};
 
 /// A copy of a member's database, made when it is awaited, saved or written.
 ///
@@ -138,7 +139,7 @@ impl IntoFuture for SnapshotCall {
             let idle_timeout = options.timeout.unwrap_or(client.shared.settings.timeout);
             Ok(SnapshotStream {
                 messages: Messages::new(client.shared.clone(), answer.endpoint, answer.content),
-                silence: Silence::new(client, idle_timeout),
+                silence: Silence::new(client.shared.runtime.clone(), idle_timeout),
                 ended: false,
                 verifier: SnapshotVerifier::new(),
                 progress: SnapshotProgress::default(),
@@ -251,39 +252,32 @@ impl fmt::Debug for SnapshotStream {
 
 /// Notices that nothing has come for too long.
 struct Silence {
-    client: Client,
+    runtime: Arc<dyn Runtime>,
     limit: Duration,
     since: Instant,
-    timer: Option<BoxFuture<'static, ()>>,
+    alarm: Alarm,
 }
 
 impl Silence {
-    fn new(client: Client, limit: Duration) -> Self {
-        // A century stands for "never": the clock cannot express every sum.
-        const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-        let since = client.shared.runtime.now();
+    fn new(runtime: Arc<dyn Runtime>, limit: Duration) -> Self {
         Self {
-            client,
-            limit: limit.min(NEVER),
-            since,
-            timer: None,
+            since: runtime.now(),
+            alarm: Alarm::new(runtime.clone()),
+            runtime,
+            limit,
         }
     }
 
-    /// The timer goes on running; whether it meant anything is asked when it goes off.
+    /// The alarm stays as it is; whether it meant anything is asked when it goes off.
     fn handle_progress(&mut self) {
-        self.since = self.client.shared.runtime.now();
+        self.since = self.runtime.now();
     }
 
     fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let runtime = &self.client.shared.runtime;
         loop {
-            let timer = self
-                .timer
-                .get_or_insert_with(|| runtime.sleep_until(self.since + self.limit));
-            ready!(timer.as_mut().poll(cx));
-            self.timer = None;
-            if runtime.now() >= self.since + self.limit {
+            let over_at = later(self.since, self.limit);
+            ready!(self.alarm.poll(over_at, cx));
+            if self.runtime.now() >= over_at {
                 return Poll::Ready(());
             }
         }

@@ -4,10 +4,28 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A boxed future that can move between threads; what object-safe async traits return.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The time `by` after `time`; a century after it where that is beyond what the clock can express.
+///
+/// Settings and deadlines may be [`Duration::MAX`] for "never", which no clock can add to its time.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use etcd_core::runtime::later;
+///
+/// let now = Instant::now();
+/// assert_eq!(later(now, Duration::from_secs(1)), now + Duration::from_secs(1));
+/// assert!(later(now, Duration::MAX) > now + Duration::from_secs(3_000_000_000));
+/// ```
+#[must_use]
+pub fn later(time: Instant, by: Duration) -> Instant {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+    time.checked_add(by).unwrap_or_else(|| time + CENTURY)
+}
 
 /// What the client needs of an async runtime besides a [`Transport`](crate::transport::Transport).
 ///

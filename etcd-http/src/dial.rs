@@ -5,13 +5,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::time::Duration;
 
-use etcd_core::runtime::Runtime;
+use etcd_core::runtime::{Runtime, later};
 use etcd_core::transport::{Delivery, TransportError, TransportErrorKind};
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
 
-use crate::pool::NEVER;
 use crate::{Connect, HttpConfig, SocketOptions};
 
 /// How long an address has before the next one is tried beside it: RFC 8305, section 5.
@@ -25,7 +24,7 @@ pub(crate) async fn dial<C: Connect>(
     port: u16,
     config: &HttpConfig,
 ) -> Result<C::Io, TransportError> {
-    let deadline = runtime.sleep_until(runtime.now() + config.connect_timeout.min(NEVER));
+    let deadline = runtime.sleep_until(later(runtime.now(), config.connect_timeout));
     let connected = pin!(connect_by_name(connector, runtime, host, port, config.socket));
     match select(connected, deadline).await {
         Either::Left((Ok(io), _)) => Ok(io),

@@ -5,9 +5,9 @@
 //! connections in use and at rest together.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use etcd_core::runtime::Runtime;
+use etcd_core::runtime::{Runtime, later};
 use etcd_core::transport::TransportError;
 use http::HeaderValue;
 use http::uri::Authority;
@@ -20,9 +20,6 @@ use crate::request::check_authority;
 
 /// The port of the scheme `http`.
 const HTTP_PORT: u16 = 80;
-
-/// A century stands for "never" where a setting asks for more than the clock can express.
-pub(crate) const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// All endpoints that were asked for.
 pub(crate) struct Pool<I: Read + Write + Unpin + 'static> {
@@ -179,7 +176,7 @@ impl<I: Read + Write + Unpin + Send + 'static> Endpoint<I> {
     }
 
     fn grows_old(&self, since: Instant) -> Instant {
-        since + self.config.idle_time.min(NEVER)
+        later(since, self.config.idle_time)
     }
 
     fn is_old(&self, idle: &Idle<I>, now: Instant) -> bool {

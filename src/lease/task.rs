@@ -9,13 +9,12 @@ use std::time::{Duration, Instant};
 use etcd_core::error::{Error, ErrorKind, EtcdError, Result, Retry};
 use etcd_core::machine::{KeeperStep, LeaseKeeper, LeaseKey};
 use etcd_core::message::LeaseKeepAlive;
-use etcd_core::rpc::Request;
 use etcd_core::runtime::BoxFuture;
-use etcd_core::transport::{Delivery, TransportError, TransportErrorKind};
 use futures_core::Stream;
 use futures_util::stream::FuturesUnordered;
 
 use super::revocation;
+use crate::alarm::Alarm;
 use crate::call::CallOptions;
 use crate::client::Shared;
 use crate::duplex::Duplex;
@@ -28,7 +27,7 @@ pub(super) struct KeepAlive {
     stream: Option<Duplex<LeaseKeepAlive>>,
     alone: FuturesUnordered<BoxFuture<'static, Renewed>>,
     revoking: FuturesUnordered<BoxFuture<'static, ()>>,
-    timer: Option<(Instant, BoxFuture<'static, ()>)>,
+    alarm: Alarm,
     /// Whether there are futures that were not polled yet.
     has_started: bool,
     has_ended: bool,
@@ -44,12 +43,12 @@ struct Renewed {
 impl KeepAlive {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self {
+            alarm: Alarm::new(shared.runtime.clone()),
             shared,
             opening: None,
             stream: None,
             alone: FuturesUnordered::new(),
             revoking: FuturesUnordered::new(),
-            timer: None,
             has_started: false,
             has_ended: false,
         }
@@ -74,16 +73,8 @@ impl KeepAlive {
             && let Poll::Ready(answer) = stream.poll_next(cx)
         {
             match answer {
-                Some(Ok(answer)) => self.tell(|keeper, now| keeper.handle_answer(now, answer.id, answer.ttl)),
-                Some(Err(error)) => self.handle_stream_failed(error),
-                // A gateway ends a stream without a word when its server goes down.
-                None => {
-                    let end = TransportError::new(TransportErrorKind::Closed, Delivery::MaybeSent);
-                    let error = Error::from(end)
-                        .with_rpc(LeaseKeepAlive::RPC.name, LeaseKeepAlive::RPC.retry)
-                        .with_endpoint(&stream.endpoint().to_string());
-                    self.handle_stream_failed(error);
-                }
+                Ok(answer) => self.tell(|keeper, now| keeper.handle_answer(now, answer.id, answer.ttl)),
+                Err(error) => self.handle_stream_failed(error),
             }
         }
         while let Poll::Ready(Some(renewed)) = Pin::new(&mut self.alone).poll_next(cx) {
@@ -188,22 +179,6 @@ impl KeepAlive {
         };
         observers.into_iter().for_each(Waker::wake);
     }
-
-    /// Whether the time to look again has come.
-    fn poll_timer(&mut self, until: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        // One that goes off early does no harm.
-        if self.timer.as_ref().is_none_or(|(at, _)| until < *at) {
-            self.timer = Some((until, self.shared.runtime.sleep_until(until)));
-        }
-        let Some((_, timer)) = &mut self.timer else {
-            return Poll::Pending;
-        };
-        let reached = timer.as_mut().poll(cx);
-        if reached.is_ready() {
-            self.timer = None;
-        }
-        reached
-    }
 }
 
 impl Future for KeepAlive {
@@ -215,7 +190,7 @@ impl Future for KeepAlive {
             match self.carry_out_steps(cx) {
                 Some(_) if std::mem::take(&mut self.has_started) => {}
                 None => return Poll::Ready(()),
-                Some(Some(until)) if self.poll_timer(until, cx).is_ready() => {}
+                Some(Some(until)) if self.alarm.poll(until, cx).is_ready() => {}
                 Some(_) => return Poll::Pending,
             }
         }

@@ -10,7 +10,7 @@ use etcd_core::error::{Error, ErrorKind, Result, Timeout, TimeoutPhase, WatchErr
 use etcd_core::key::KeyRange;
 use etcd_core::machine::{ObservationStatus, Observed};
 use etcd_core::message::KeyValue;
-use etcd_core::runtime::BoxFuture;
+use etcd_core::runtime::{BoxFuture, later};
 use futures_channel::oneshot;
 
 use super::goal::Goal;
@@ -199,7 +199,7 @@ impl<V: Clone + Send + Sync + 'static> Mirror<V> {
     pub async fn sync(&self) -> Result<i64> {
         let shared = &self.client.shared;
         let limit = shared.settings.timeout;
-        let deadline = shared.runtime.now() + limit;
+        let deadline = later(shared.runtime.now(), limit);
         let mut is_progress_unknown = false;
         loop {
             let goal = Goal::read(&self.client, &self.keys, self.len(), is_progress_unknown).await?;

@@ -10,7 +10,7 @@ use etcd_core::error::{Error, ErrorKind, Result, Timeout, TimeoutPhase, WatchErr
 use etcd_core::key::KeyRange;
 use etcd_core::machine::{Observation, ObservationStatus, ObservationStep, Observed};
 use etcd_core::message::GetResponse;
-use etcd_core::runtime::BoxFuture;
+use etcd_core::runtime::{BoxFuture, later};
 use futures_core::Stream;
 
 use super::goal::Goal;
@@ -167,7 +167,7 @@ impl Observe {
     pub async fn caught_up(&mut self) -> Result<i64> {
         let shared = self.client.shared.clone();
         let limit = shared.settings.timeout;
-        let deadline = shared.runtime.now() + limit;
+        let deadline = later(shared.runtime.now(), limit);
         loop {
             let (client, keys) = (self.client.clone(), self.keys().clone());
             let goal = Goal::read(&client, &keys, self.key_count(), self.is_progress_unknown).await?;

@@ -11,7 +11,7 @@ use etcd_core::machine::{
 };
 use etcd_core::message::{self, WatchCreate, WatchFilter};
 use etcd_core::rpc::Request;
-use etcd_core::runtime::BoxFuture;
+use etcd_core::runtime::{BoxFuture, later};
 
 use super::Watch;
 use super::connection::Connection;
@@ -182,9 +182,7 @@ pub(super) async fn join(
     (create.key, create.range_end) = keys.clone().into_parts();
     message::Watch::from(create.clone()).validate(&shared.settings.limits)?;
 
-    // A century stands for a deadline beyond what the clock can express.
-    const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-    let deadline = shared.runtime.now() + timeout.min(CENTURY);
+    let deadline = later(shared.runtime.now(), timeout);
     let (revision, origin) = find_start(client, &keys, start, timeout).await?;
     let buffer = BatchBuffer::new(options.policy, options.limits);
     let Some(member) = members.add(&keys, revision, buffer)? else {

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use etcd_core::endpoint::Endpoint;
 use etcd_core::error::{Error, Result};
@@ -14,6 +14,7 @@ use etcd_core::runtime::BoxFuture;
 use etcd_core::transport::{Delivery, TransportError, TransportErrorKind};
 
 use super::connection::Connection;
+use crate::alarm::Alarm;
 use crate::call::CallOptions;
 use crate::client::{Shared, lock};
 use crate::duplex::Duplex;
@@ -34,7 +35,7 @@ pub(super) struct Driver {
     /// Who was at the other end last, and which token that was told.
     last: Option<(Endpoint, TokenGeneration)>,
     read: Option<BoxFuture<'static, Result<i64>>>,
-    timer: Option<(Instant, BoxFuture<'static, ()>)>,
+    alarm: Alarm,
     is_over: bool,
 }
 
@@ -53,10 +54,10 @@ enum Stream {
 }
 
 impl Stream {
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<WatchResponse>>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<WatchResponse>> {
         match self {
             Self::Duplex(stream) => stream.poll_next(cx),
-            Self::Single { messages, .. } => messages.poll_next(cx),
+            Self::Single { messages, .. } => messages.poll_endless(cx),
         }
     }
 
@@ -78,12 +79,12 @@ impl Stream {
 impl Driver {
     pub(super) fn new(shared: Arc<Shared>, connection: Arc<Connection>) -> Self {
         Self {
+            alarm: Alarm::new(shared.runtime.clone()),
             shared,
             connection,
             io: Io::None,
             last: None,
             read: None,
-            timer: None,
             is_over: false,
         }
     }
@@ -130,20 +131,14 @@ impl Driver {
                 let received = stream.received();
                 let now = runtime.now();
                 match news {
-                    Poll::Ready(Some(Ok(message))) => {
+                    Poll::Ready(Ok(message)) => {
                         let entropy = runtime.entropy();
                         self.connection
                             .handle(|machine| machine.handle_message(now, message, entropy));
                         true
                     }
-                    Poll::Ready(Some(Err(error))) => {
+                    Poll::Ready(Err(error)) => {
                         self.handle_closed(error);
-                        true
-                    }
-                    Poll::Ready(None) => {
-                        // Gateways end a stream like this when their server goes down.
-                        let closed = TransportError::new(TransportErrorKind::Closed, Delivery::MaybeSent);
-                        self.handle_closed(closed.into());
                         true
                     }
                     Poll::Pending => {
@@ -201,22 +196,6 @@ impl Driver {
             Ok(response.header.revision)
         }));
     }
-
-    /// Is ready when `until` has come, and may be before.
-    fn poll_timer(&mut self, until: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        // A timer that goes off too early is cheaper than one set anew for every message.
-        if self.timer.as_ref().is_none_or(|(at, _)| *at > until) {
-            self.timer = Some((until, self.shared.runtime.sleep_until(until)));
-        }
-        let Some((_, timer)) = &mut self.timer else {
-            return Poll::Pending;
-        };
-        let polled = timer.as_mut().poll(cx);
-        if polled.is_ready() {
-            self.timer = None;
-        }
-        polled
-    }
 }
 
 impl Future for Driver {
@@ -252,7 +231,7 @@ impl Future for Driver {
                     this.connection.fall_back(&this.shared);
                 }
                 WatchStep::Wait { until } if !has_news => match until {
-                    Some(until) if this.poll_timer(until, cx).is_ready() => {}
+                    Some(until) if this.alarm.poll(until, cx).is_ready() => {}
                     _ => return Poll::Pending,
                 },
                 WatchStep::Wait { .. } => {}

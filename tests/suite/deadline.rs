@@ -192,6 +192,7 @@ pub(crate) async fn every_time_may_be_as_long_as_a_duration_can_be(world: World)
         .timeout(Duration::MAX)
         .wait_timeout(Duration::MAX)
         .attempt_timeout(Duration::MAX)
+        .watch_idle_timeout(Duration::MAX)
         .build()
         .unwrap();
     client.put(world.key("k"), "v").await.unwrap();
@@ -199,4 +200,14 @@ pub(crate) async fn every_time_may_be_as_long_as_a_duration_can_be(world: World)
     let endpoint = client.current_endpoint();
     let mut snapshot = client.maintenance().snapshot(&endpoint).timeout(Duration::MAX).await.unwrap();
     while snapshot.try_next().await.unwrap().is_some() {}
+
+    let mut watch = client.watch(world.key("k")).timeout(Duration::MAX).await.unwrap();
+    let mut observe = client.observe(world.key("k")).await.unwrap();
+    let mirror = client.mirror(world.key("k")).await.unwrap();
+    let lease = client.lease(Duration::from_secs(60)).timeout(Duration::MAX).await.unwrap();
+    let written = client.put(world.key("k"), "w").lease(lease.id()).await.unwrap().header.revision;
+    assert_eq!(watch.try_next().await.unwrap().unwrap().revision(), written);
+    assert!(observe.caught_up().await.unwrap() >= written);
+    assert!(mirror.sync().await.unwrap() >= written);
+    lease.revoke().await.unwrap();
 }

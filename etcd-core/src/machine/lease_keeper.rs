@@ -71,13 +71,14 @@ use std::time::{Duration, Instant};
 
 use self::agenda::Agenda;
 use self::in_flight::InFlight;
-use self::kept::{Kept, Renewal, later};
+use self::kept::{Kept, Renewal};
 use self::outcome::is_refusal;
 pub use self::state::LeaseState;
 pub use self::step::KeeperStep;
 use self::step::MIN_ATTEMPT;
 use super::Backoff;
 use crate::error::{ClusterChanged, Error, ErrorKind, LostReason};
+use crate::runtime::later;
 
 /// How often in a row a stream must fail to open where a single exchange works, until streams are given up.
 const STREAM_DOUBTS: u32 = 2;

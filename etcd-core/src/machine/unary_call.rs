@@ -27,6 +27,7 @@ use super::{Backoff, EndpointRing, Session, TokenGeneration};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, EtcdError, Outcome, Retry, RetryClass, Timeout, TimeoutPhase};
 use crate::rpc::{Rpc, RpcKind};
+use crate::runtime::later;
 
 /// How often one call logs in again. Once for a token that went stale, once more for a change of password or
 /// roles in the same moment; a third refusal is an answer.
@@ -101,16 +102,11 @@ impl UnaryCall {
         timeout: Duration,
         attempt_timeout: Duration,
     ) -> Self {
-        // A century stands for "never" where the sum is beyond what the clock can express.
-        const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-        let deadline = now
-            .checked_add(timeout)
-            .unwrap_or_else(|| now + NEVER.min(timeout));
         Self {
             rpc,
             class,
             started: now,
-            deadline,
+            deadline: later(now, timeout),
             attempt_timeout,
             only: None,
             backoff: Backoff::default(),
@@ -260,8 +256,7 @@ impl UnaryCall {
         // A bidirectional stream answers its first message at once, however long the rest takes.
         let answers_soon = !self.rpc.waits || self.rpc.kind == RpcKind::Bidirectional;
         if another && self.class != RetryClass::Write && answers_soon {
-            let attempt = now.checked_add(self.attempt_timeout).unwrap_or(self.deadline);
-            return attempt.min(self.deadline);
+            return later(now, self.attempt_timeout).min(self.deadline);
         }
         self.deadline
     }

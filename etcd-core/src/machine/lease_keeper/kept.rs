@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{LeaseKeeper, LeaseState};
 use crate::error::{Error, LostReason};
+use crate::runtime::later;
 
 /// A lease that is kept alive.
 #[derive(Debug)]
@@ -117,10 +118,4 @@ fn deadline(sent_at: Instant, ttl: Duration) -> Instant {
 
 fn seconds(ttl: i64) -> Duration {
     Duration::from_secs(ttl.try_into().unwrap_or_default())
-}
-
-/// A time that the clock cannot express lies so far ahead that a century from now serves as well.
-pub(super) fn later(time: Instant, by: Duration) -> Instant {
-    const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-    time.checked_add(by).unwrap_or_else(|| time + CENTURY)
 }

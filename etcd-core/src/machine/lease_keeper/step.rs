@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::agenda::Entry;
 use super::in_flight::Sent;
-use super::kept::{Renewal, later};
+use super::kept::Renewal;
 use super::{Detour, LeaseKeeper, LeaseKey, STREAM_DOUBTS, Stream};
 use crate::error::{Timeout, TimeoutPhase};
+use crate::runtime::later;
 
 /// The shortest time an attempt gets while its lease has that much left.
 pub(super) const MIN_ATTEMPT: Duration = Duration::from_millis(100);

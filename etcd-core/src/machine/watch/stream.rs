@@ -18,6 +18,7 @@ use bytes::Bytes;
 
 use crate::key::KeyRange;
 use crate::message::{Watch, WatchCreate, WatchProgress};
+use crate::runtime::later;
 
 /// The most requests for progress that are remembered as not answered.
 const MAX_ASKED: usize = 8;
@@ -175,10 +176,10 @@ impl OpenStream {
 
     pub(super) fn silence(&self, now: Instant, idle: Duration, patience: Duration) -> Silence {
         match self.questioned {
-            Some(since) if now >= since + patience => Silence::Dead,
-            Some(since) => Silence::Until(since + patience),
-            None if now >= self.heard + idle => Silence::Question,
-            None => Silence::Until(self.heard + idle),
+            Some(since) if now >= later(since, patience) => Silence::Dead,
+            Some(since) => Silence::Until(later(since, patience)),
+            None if now >= later(self.heard, idle) => Silence::Question,
+            None => Silence::Until(later(self.heard, idle)),
         }
     }
 }
