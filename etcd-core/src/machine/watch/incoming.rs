@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use super::connection::{Reason, StreamState, WatchConnection, WatchId, WatchOutput};
+use super::connection::{StreamState, WatchConnection};
+use super::interface::{WatchId, WatchOutput};
+use super::reads::Reason;
 use super::stream::{NO_WATCH, Purpose};
 use super::watched::Phase;
 use crate::error::{Code, Error, EtcdError, ProtocolError, Retry, ServerError, WatchError};

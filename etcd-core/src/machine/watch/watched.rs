@@ -2,7 +2,7 @@
 
 use super::EventBatch;
 use super::buffer::bytes_of;
-use super::connection::WatchOrigin;
+use super::interface::WatchOrigin;
 use crate::error::{ErrorKind, ProtocolError};
 use crate::message::{Event, WatchCreate, WatchResponse};
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::super::*;
-use super::{broken, canceled, created, refused_under, response};
+use super::played::{broken, canceled, created, refused_under, response};
 use crate::error::{ErrorKind, WatchError};
 use crate::message::{Event, EventType, Watch, WatchCreate, WatchFilter, WatchResponse};
 

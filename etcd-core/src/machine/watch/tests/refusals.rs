@@ -1,0 +1,237 @@
+//! What a server does not let a watch do, and what it ends.
+
+use std::time::Duration;
+
+use super::super::*;
+use super::played::*;
+use crate::error::{ClusterChanged, ErrorKind, EtcdError, ServerError, Timeout, TimeoutPhase, WatchError};
+
+#[test]
+fn compaction_says_where_the_watch_was_and_where_history_begins() {
+    let mut played = Played::new();
+    let id = played.watch(5);
+    played.open();
+    let wire = played.sent_create().watch_id;
+    played.hear(created(wire, 40));
+    let mut compacted = canceled(wire);
+    compacted.compact_revision = 30;
+    played.hear(compacted);
+    let (ended, error) = played.ended();
+    assert_eq!(ended, id);
+    let expected = WatchError::Compacted {
+        position: 5,
+        compact_revision: 30,
+    };
+    assert!(
+        matches!(error.kind(), ErrorKind::Watch(error) if *error == expected),
+        "{error}"
+    );
+    assert!(
+        matches!(played.step(), WatchStep::Close),
+        "nothing is left to watch"
+    );
+}
+
+#[test]
+fn a_refusal_without_an_id_is_for_the_creation_whose_turn_it_is() {
+    let mut played = Played::new();
+    let ids = [played.watch(5), played.watch(6), played.watch(7)];
+    played.open();
+    let wires: Vec<_> = (0..3).map(|_| played.sent_create().watch_id).collect();
+    played.hear(created(wires[0], 9));
+    played.hear(refused(wires[1], DENIED));
+    played.hear(created(wires[2], 9));
+    let (id, error) = played.ended();
+    assert_eq!(id, ids[1]);
+    assert_eq!(error.etcd(), Some(EtcdError::PermissionDenied));
+    played.hear(events(wires[0], 9, &[9]));
+    played.hear(events(wires[2], 9, &[9]));
+    assert_eq!(played.revisions(), [[9], [9]]);
+}
+
+#[test]
+fn a_denial_under_the_watchs_own_id_may_mean_a_stale_token() {
+    let mut played = Played::new();
+    let id = played.watch(5);
+    played.open();
+    let wire = played.sent_create().watch_id;
+    played.hear(refused_under(wire, DENIED));
+    let WatchStep::Read(get) = played.step() else {
+        panic!("it does not ask");
+    };
+    assert_eq!(
+        (&get.key[..], &get.range_end[..], get.limit),
+        (&b"k/"[..], &b"k0"[..], 1)
+    );
+    played.connection.handle_read(played.now, Ok(9), 0);
+    assert!(matches!(played.step(), WatchStep::Close));
+    played.open();
+    let wire = played.sent_create().watch_id;
+    played.hear(refused_under(wire, DENIED));
+    assert!(matches!(played.step(), WatchStep::Read(_)));
+    let denied = ServerError::from_cancel_reason(DENIED);
+    played.connection.handle_read(played.now, Err(denied.into()), 0);
+    let (ended, error) = played.ended();
+    assert_eq!((ended, error.etcd()), (id, Some(EtcdError::PermissionDenied)));
+}
+
+#[test]
+fn a_denial_is_believed_in_the_end_even_if_reads_are_permitted() {
+    let mut played = Played::new();
+    played.watch(5);
+    for _ in 0..2 {
+        played.open();
+        let wire = played.sent_create().watch_id;
+        played.hear(refused_under(wire, DENIED));
+        assert!(matches!(played.step(), WatchStep::Read(_)));
+        played.connection.handle_read(played.now, Ok(9), 0);
+        assert!(matches!(played.step(), WatchStep::Close));
+    }
+    played.open();
+    let wire = played.sent_create().watch_id;
+    played.hear(refused_under(wire, DENIED));
+    assert_eq!(played.ended().1.etcd(), Some(EtcdError::PermissionDenied));
+}
+
+#[test]
+fn a_stale_token_is_replaced_a_few_times_and_costs_the_other_watches_nothing() {
+    let mut played = Played::new();
+    played.watch(5);
+    played.open();
+    let wire = played.sent_create().watch_id;
+    played.hear(created(wire, 9));
+    played.hear(events(wire, 9, &[5]));
+    let stale = played.watch(5);
+    played.sent_create();
+    for _ in 0..2 {
+        played.hear(refused(0, NO_TOKEN));
+        assert!(matches!(played.step(), WatchStep::Close));
+        let WatchStep::Open {
+            first, stale_token, ..
+        } = played.step()
+        else {
+            panic!("not opened again at once");
+        };
+        assert!(stale_token);
+        played.connection.handle_opened(played.now);
+        played.hear(refused(question_id(&first), "mvcc: watcher range is empty"));
+        played.sent();
+        let second = question_id(&played.sent().unwrap());
+        played.hear(refused(second, "mvcc: watcher range is empty"));
+        let create = played.sent_create();
+        assert_eq!(position(&create), 6);
+        played.hear(created(create.watch_id, 9));
+        played.sent_create();
+    }
+    played.told();
+    played.hear(refused(0, NO_TOKEN));
+    let (id, error) = played.ended();
+    assert_eq!((id, error.etcd()), (stale, Some(EtcdError::InvalidAuthToken)));
+    assert_eq!(played.connection.len(), 1);
+}
+
+#[test]
+fn a_history_that_ends_before_what_was_seen_is_reported() {
+    let mut played = Played::new();
+    let future = played.watch(50);
+    let ahead = played.watch_from(50, WatchOrigin::Read);
+    played.open();
+    for _ in 0..2 {
+        let wire = played.sent_create().watch_id;
+        played.hear(created(wire, 9));
+    }
+    played.told();
+    let WatchStep::Read(get) = played.step() else {
+        panic!("it does not look");
+    };
+    assert!(get.range_end.is_empty() && !get.serializable);
+    // A member that lags behind: the cluster still knows.
+    played.connection.handle_read(played.now, Ok(49), 0);
+    assert!(played.told().is_empty());
+    assert!(played.sent().is_none());
+
+    played.cut();
+    played.open();
+    for _ in 0..2 {
+        let wire = played.sent_create().watch_id;
+        played.hear(created(wire, 9));
+    }
+    assert!(matches!(played.step(), WatchStep::Read(_)));
+    let timeout = Timeout::new(TimeoutPhase::Response);
+    played.connection.handle_read(played.now, Err(timeout.into()), 0);
+    assert!(matches!(played.step(), WatchStep::Wait { until: Some(_) }));
+    played.pass(Duration::from_secs(1));
+    assert!(
+        matches!(played.step(), WatchStep::Read(_)),
+        "it asks until it knows"
+    );
+    played.connection.handle_read(played.now, Ok(9), 0);
+    let (id, error) = played.ended();
+    assert_eq!(id, ahead);
+    let expected = ClusterChanged::Revision { seen: 49, actual: 9 };
+    assert!(matches!(error.kind(), ErrorKind::ClusterChanged(changed) if *changed == expected));
+    assert!(
+        played.connection.watches.contains_key(&future),
+        "it waits for what is to come"
+    );
+}
+
+#[test]
+fn another_cluster_ends_every_watch() {
+    let mut played = Played::new();
+    played.watch(5);
+    played.watch(5);
+    played.open();
+    let changed = ClusterChanged::ClusterId {
+        expected: 1,
+        actual: 2,
+    };
+    played.connection.handle_closed(played.now, changed.into(), 0);
+    let told = played.told();
+    assert_eq!(told.len(), 2);
+    assert!(told.iter().all(|(_, output)| matches!(
+        output,
+        WatchOutput::Ended(error) if matches!(error.kind(), ErrorKind::ClusterChanged(_))
+    )));
+    assert!(matches!(played.step(), WatchStep::Wait { until: None }));
+}
+
+#[test]
+fn an_end_without_a_reason_is_believed_after_a_while() {
+    let mut played = Played::new();
+    played.watch(1);
+    played.open();
+    let mut wire = played.sent_create().watch_id;
+    for revision in 1..9 {
+        played.hear(created(wire, 9));
+        // Events in between: it works after all.
+        played.hear(events(wire, revision, &[revision]));
+        played.hear(canceled(wire));
+        wire = played.sent_create().watch_id;
+    }
+    for _ in 0..2 {
+        played.hear(created(wire, 9));
+        played.hear(canceled(wire));
+        wire = played.sent_create().watch_id;
+    }
+    played.told();
+    played.hear(created(wire, 9));
+    played.hear(canceled(wire));
+    assert_eq!(played.ended().1.etcd(), Some(EtcdError::WatchCanceled));
+}
+
+#[test]
+fn a_read_for_watches_that_are_gone_holds_up_no_later_one() {
+    let mut played = Played::new();
+    let id = played.watch(5);
+    assert!(matches!(played.step(), WatchStep::Open { .. }));
+    let silent = Timeout::new(TimeoutPhase::Response);
+    played.connection.handle_closed(played.now, silent.into(), 0);
+    assert!(matches!(played.step(), WatchStep::Read(_)));
+    played.connection.handle_cancel(id);
+    // Nobody waits for the read any more, and its driver may go with it.
+    assert!(matches!(played.step(), WatchStep::Wait { until: None }));
+    played.watch(5);
+    played.pass(Duration::from_secs(1));
+    assert!(matches!(played.step(), WatchStep::Open { .. }));
+}

@@ -1,0 +1,183 @@
+//! Streams that end, fall silent, or carry nothing.
+
+use std::time::Duration;
+
+use super::super::*;
+use super::played::*;
+use crate::error::{Error, ServerError, Timeout, TimeoutPhase};
+use crate::message::Watch;
+
+#[test]
+fn a_server_without_a_leader_is_left_for_another() {
+    let mut played = Played::new();
+    played.watch(5);
+    played.open();
+    let wire = played.sent_create().watch_id;
+    played.hear(created(wire, 9));
+    let no_leader = ServerError::new(crate::error::Code::Unavailable, "etcdserver: no leader");
+    played.connection.handle_closed(played.now, no_leader.into(), 0);
+    played.pass(Duration::from_secs(1));
+    assert!(matches!(played.step(), WatchStep::Open { elsewhere: true, .. }));
+}
+
+#[test]
+fn silence_is_asked_about_and_then_left() {
+    let times = WatchTimes::default();
+    let mut played = Played::new();
+    played.watch(5);
+    played.open();
+    let wire = played.sent_create().watch_id;
+    played.hear(created(wire, 9));
+    assert!(played.sent().is_none());
+    // It answers: all is well.
+    for _ in 0..3 {
+        played.pass(times.idle);
+        let question = played.question();
+        assert!(played.sent().is_none());
+        played.pass(times.patience / 2);
+        played.hear(refused(question, "mvcc: watcher range is empty"));
+        assert!(played.sent().is_none());
+    }
+    // Half a line is a sign of life too.
+    played.pass(times.idle);
+    played.question();
+    played.pass(times.patience / 2);
+    played.connection.handle_activity(played.now);
+    played.pass(times.idle - Duration::from_millis(1));
+    assert!(played.sent().is_none());
+    // Nothing.
+    played.pass(Duration::from_millis(1));
+    played.question();
+    played.pass(times.patience);
+    assert!(matches!(played.step(), WatchStep::Close));
+    assert!(matches!(
+        played.connection.status(),
+        ConnectionStatus::Connecting { cause: Some(_), .. }
+    ));
+    assert!(matches!(played.step(), WatchStep::Open { elsewhere: true, .. }));
+}
+
+#[test]
+fn a_server_that_reads_nothing_any_more_is_left_though_it_sends() {
+    let mut played = Played::new();
+    played.watch(1);
+    played.open();
+    let wire = played.sent_create().watch_id;
+    played.hear(created(wire, 9));
+    played.watch(1);
+    played.sent_create();
+    for revision in 1..64 {
+        played.hear(events(wire, revision, &[revision]));
+    }
+    played.pass(Duration::from_secs(30));
+    assert!(
+        played.connection.tells_progress().is_some(),
+        "too few messages for a verdict"
+    );
+    played.hear(events(wire, 64, &[64]));
+    assert!(matches!(played.step(), WatchStep::Close));
+}
+
+#[test]
+fn a_watch_nobody_asked_for_is_cancelled_once() {
+    let mut played = Played::new();
+    played.watch(5);
+    played.open();
+    let wire = played.sent_create().watch_id;
+    played.hear(created(wire, 9));
+    for _ in 0..3 {
+        played.hear(events(77, 9, &[5]));
+    }
+    assert_eq!(played.sent_cancel(), 77);
+    assert!(played.sent().is_none());
+    for stranger in 1000..2000 {
+        played.hear(events(stranger, 9, &[5]));
+    }
+    assert!(matches!(played.step(), WatchStep::Close), "that is not a server");
+}
+
+#[test]
+fn an_answer_to_what_was_not_asked_begins_anew() {
+    for wrong in [created(99, 9), created(-1, 9), refused_under(99, DENIED)] {
+        let mut played = Played::new();
+        played.watch(5);
+        played.open();
+        let wire = played.sent_create().watch_id;
+        played.hear(created(wire, 9));
+        played.watch(5);
+        played.sent_create();
+        played.hear(wrong);
+        assert!(matches!(played.step(), WatchStep::Close));
+        assert_eq!(played.connection.len(), 2);
+    }
+}
+
+#[test]
+fn a_way_that_carries_calls_and_no_streams_is_recognized() {
+    let mut played = Played::new();
+    let id = played.watch(5);
+    let silent = || Error::from(Timeout::new(TimeoutPhase::Response));
+    let try_to_open = |played: &mut Played, read: Result<i64, Error>| {
+        played.pass(Duration::from_secs(2));
+        assert!(matches!(played.step(), WatchStep::Open { .. }));
+        played.connection.handle_closed(played.now, silent(), 0);
+        assert!(matches!(played.step(), WatchStep::Read(_)));
+        played.pass(Duration::from_secs(2));
+        assert!(
+            matches!(played.step(), WatchStep::Wait { .. }),
+            "first the answer"
+        );
+        played.connection.handle_read(played.now, read, 0);
+    };
+    // A server that is down as a whole is no reason.
+    try_to_open(&mut played, Ok(9));
+    try_to_open(&mut played, Err(silent()));
+    try_to_open(&mut played, Ok(9));
+    try_to_open(&mut played, Ok(9));
+    assert!(matches!(played.step(), WatchStep::FallBack));
+    let taken = played.connection.take_watches();
+    assert!(
+        matches!(&taken[..], [(taken, create, WatchOrigin::Given)] if *taken == id && create.start_revision == 5)
+    );
+}
+
+#[test]
+fn alone_on_its_stream_a_watch_is_named_first_and_asked_nothing() {
+    let mut played = Played::in_mode(WatchMode::Single);
+    let id = played.watch(5);
+    let WatchStep::Open {
+        first: Watch::Create(create),
+        ..
+    } = played.step()
+    else {
+        panic!("not opened with the watch");
+    };
+    assert_eq!(create.start_revision, 5);
+    played.connection.handle_opened(played.now);
+    played.hear(created(create.watch_id, 9));
+    played.hear(events(create.watch_id, 9, &[5]));
+    assert_eq!(played.revisions(), [[5]]);
+    played.connection.handle_progress_request();
+    assert!(played.sent().is_none());
+    // Silence.
+    played.pass(WatchTimes::default().idle_single);
+    assert!(matches!(played.step(), WatchStep::Close));
+    let WatchStep::Open {
+        first: Watch::Create(create),
+        elsewhere,
+        ..
+    } = played.step()
+    else {
+        panic!("not opened again");
+    };
+    assert_eq!((position(&create), elsewhere), (6, false));
+    played.connection.handle_opened(played.now);
+    // No room.
+    played.connection.handle_full(id, 6);
+    assert!(matches!(played.step(), WatchStep::Close));
+    assert!(matches!(played.step(), WatchStep::Wait { until: None }));
+    played.connection.handle_room(id);
+    assert!(matches!(played.step(), WatchStep::Open { .. }));
+    played.connection.handle_cancel(id);
+    assert!(matches!(played.step(), WatchStep::Close));
+}
