@@ -79,6 +79,9 @@ impl Server {
             "etcd_debugging_mvcc_watcher_total" => {
                 self.transport().inspect(embedded::Server::watch_count) as u64
             }
+            "etcd_debugging_mvcc_watch_stream_total" => {
+                self.transport().inspect(embedded::Server::watch_stream_count) as u64
+            }
             "process_open_fds" => self.http.connection_count() as u64,
             name if name.starts_with("grpc_server_started_total{grpc_method=\"Authenticate\"") => self
                 .transport()

@@ -308,17 +308,17 @@ behaviours! {
         a_token_is_where_another_watch_goes_on,
         a_token_of_another_cluster_or_from_the_future_is_refused,
         progress_is_the_revision_up_to_which_all_was_received,
-        a_server_tells_of_progress_by_itself_where_it_was_asked_to: "its interval is no flag",
+        a_server_tells_of_progress_by_itself_where_it_was_asked_to,
         what_cannot_be_watched_is_said_at_once,
         watches_of_a_client_do_not_disturb_each_other,
     }
-    watch_faults: "the simulation has more faults than these" {
+    watch_faults {
         what_was_written_while_the_connection_was_cut_is_told,
         a_server_may_be_killed_and_restarted_under_a_watch,
         a_silent_server_is_left_and_found_again,
         a_quiet_server_is_not_taken_for_a_dead_one,
-        members_may_be_killed_in_turn_under_a_watch,
-        a_member_without_a_leader_is_left_for_one_that_has_one,
+        members_may_be_killed_in_turn_under_a_watch: "the embedded etcd has one member",
+        a_member_without_a_leader_is_left_for_one_that_has_one: "the embedded etcd has one member",
         compaction_ends_a_watch_that_needed_what_is_gone_and_no_other,
         a_denied_watch_is_told_so_and_others_go_on,
         a_new_watch_finds_that_the_token_of_the_connection_has_expired,
@@ -328,13 +328,13 @@ behaviours! {
         a_watch_without_room_ends_with_the_position_to_go_on_from,
         a_watch_without_room_may_tell_only_the_last_of_each_key,
     }
-    watch_ends: "it has no gauge of its watchers" {
+    watch_ends {
         each_way_of_ending_a_watch_ends_it_on_the_server,
         a_watch_may_be_given_up_at_any_point_of_its_creation,
         the_connection_ends_with_its_last_watch_and_comes_back_with_the_next,
         a_watch_goes_on_without_its_client_and_ends_with_itself,
     }
-    watch_load: "what one process serves itself proves nothing" {
+    watch_load {
         two_hundred_thousand_events_of_the_past_arrive_whole,
         ten_thousand_watches_live_on_one_connection_and_half_of_them_leave,
     }

@@ -6,13 +6,12 @@ use anyetcd::{Put, Txn, Watch, prefix};
 use futures_util::future::join_all;
 
 use super::watch_ends::{STREAMS, WATCHERS};
-use super::{Server, World};
+use super::World;
 
 pub(crate) async fn two_hundred_thousand_events_of_the_past_arrive_whole(world: World) {
     const EVENTS: usize = 200_000;
     const A_TRANSACTION: usize = 125;
-    // Writing them is not what this is about.
-    let server = Server::builder(world.dialect).args(["--unsafe-no-fsync"]).start();
+    let server = world.own_server();
     let client = World::client_of(&server);
     let value = "x".repeat(128);
     let transactions = (0..EVENTS / A_TRANSACTION).map(|number| {

@@ -170,6 +170,12 @@ impl Server {
         self.watches.count()
     }
 
+    /// The number of streams that carry watches, or could, to look for those that were left behind.
+    #[must_use]
+    pub fn watch_stream_count(&self) -> usize {
+        self.watches.stream_count()
+    }
+
     /// The number of calls in progress.
     #[must_use]
     pub fn call_count(&self) -> usize {

@@ -113,6 +113,11 @@ impl Watches {
         self.streams.values().map(|stream| stream.watchers.len()).sum()
     }
 
+    /// The number of streams, those without a watch included.
+    pub(crate) fn stream_count(&self) -> usize {
+        self.streams.len()
+    }
+
     fn send(&mut self, call: CallId, message: WatchResponse) {
         self.outputs.push_back((call, message));
     }
