@@ -197,7 +197,7 @@ pub(crate) async fn a_changed_password_ends_the_tokens_of_the_old_one(world: Wor
 
 /// Switches authentication on, with the users `root` and `app`, whose passwords are `root-1` and `app-1`; `app` may
 /// read and write below `app/`.
-async fn with_auth(server: &Server) {
+pub(crate) async fn with_auth(server: &Server) {
     let client = World::client_of(server);
     let auth = client.auth();
     auth.user_add("root", "root-1").await.unwrap();

@@ -4,10 +4,11 @@ use std::thread;
 use std::time::Duration;
 
 use anyetcd::error::{ClusterChanged, WatchError};
-use anyetcd::message::{Event, Permission};
+use anyetcd::message::Event;
 use anyetcd::{BufferLimits, BufferPolicy, Client, ErrorKind, EtcdError, Watch, WatchStatus, prefix};
 use etcd_process::Cluster;
 
+use super::auth::with_auth;
 use super::watch::{events, next, values};
 use super::{Proxy, Server, World, eventually};
 
@@ -220,20 +221,6 @@ pub(crate) async fn compaction_ends_a_watch_that_needed_what_is_gone_and_no_othe
         matches!(error.kind(), ErrorKind::Watch(WatchError::Compacted { compact_revision, .. }) if *compact_revision == compacted),
         "{error:?}"
     );
-}
-
-async fn with_auth(server: &Server) {
-    let client = World::client_of(server);
-    let auth = client.auth();
-    auth.user_add("root", "root-1").await.unwrap();
-    auth.role_add("root").await.unwrap();
-    auth.user_grant_role("root", "root").await.unwrap();
-    auth.user_add("app", "app-1").await.unwrap();
-    auth.role_add("app").await.unwrap();
-    let permission = Permission::read_write(prefix("app/"));
-    auth.role_grant_permission("app", permission).await.unwrap();
-    auth.user_grant_role("app", "app").await.unwrap();
-    auth.enable().await.unwrap();
 }
 
 fn app(url: &str) -> Client {
