@@ -1,16 +1,23 @@
-//! The connection: what it knows, and what it is told by its driver and its watches.
+//! What is known of a connection and its watches, and what those who watch tell it and learn from it. What the stream and
+//! its driver tell it stands in the modules below.
+
+mod incoming;
+mod lifetime;
+mod reads;
+mod steps;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::interface::{ConnectionStatus, WatchId, WatchMode, WatchOrigin, WatchOutput, WatchTimes};
-use super::reads::Reason;
-use super::stream::{OpenStream, ProgressAnswers, Purpose, question};
+use self::lifetime::StreamState;
+use self::reads::Reason;
+use super::stream::ProgressAnswers;
 use super::watched::{Phase, Watched};
-use crate::error::{Error, ErrorKind, Retry};
+use super::{ConnectionStatus, WatchId, WatchMode, WatchOrigin, WatchOutput, WatchTimes};
+use crate::error::Error;
 use crate::machine::Backoff;
-use crate::message::{Watch, WatchCreate, WatchProgress};
+use crate::message::{Watch, WatchCancel, WatchCreate};
 
 /// Decides everything about the watches of one connection; the rules, and why they are there, stand in
 /// `docs/watching.md`.
@@ -19,45 +26,38 @@ use crate::message::{Watch, WatchCreate, WatchProgress};
 /// ([`poll_output`](Self::poll_output)) after every `handle_*`, and then poll for steps.
 #[derive(Debug)]
 pub struct WatchConnection {
-    pub(super) mode: WatchMode,
-    pub(super) times: WatchTimes,
+    mode: WatchMode,
+    times: WatchTimes,
     /// The most bytes that are held of a message that comes in pieces.
-    pub(super) max_bytes: usize,
+    max_bytes: usize,
     pub(super) watches: BTreeMap<WatchId, Watched>,
-    pub(super) next_id: u64,
+    next_id: u64,
 
-    pub(super) stream: StreamState,
-    pub(super) next_wire: i64,
+    stream: StreamState,
+    next_wire: i64,
     /// Which watches live on the present stream, by the ids of their creations.
-    pub(super) wires: BTreeMap<i64, WatchId>,
+    wires: BTreeMap<i64, WatchId>,
     /// The creations of this stream that were cancelled, until the server says so.
     pub(super) leaving: BTreeMap<i64, Option<WatchId>>,
     /// Ids the server used for what it was never asked for.
-    pub(super) strangers: BTreeSet<i64>,
-    pub(super) queued: VecDeque<WatchId>,
-    pub(super) outbox: VecDeque<Watch>,
-    pub(super) wants_progress: bool,
+    strangers: BTreeSet<i64>,
+    queued: VecDeque<WatchId>,
+    outbox: VecDeque<Watch>,
+    wants_progress: bool,
 
-    pub(super) must_close: bool,
-    pub(super) elsewhere: bool,
-    pub(super) stale_token: bool,
-    pub(super) backoff: Backoff,
-    pub(super) disconnected: Option<(Instant, Option<Arc<Error>>)>,
+    must_close: bool,
+    elsewhere: bool,
+    stale_token: bool,
+    backoff: Backoff,
+    disconnected: Option<(Instant, Option<Arc<Error>>)>,
 
-    pub(super) reads: VecDeque<(Reason, WatchId)>,
-    pub(super) reading: Option<(Reason, WatchId)>,
-    pub(super) read_again_at: Option<Instant>,
-    pub(super) silent_opens: u32,
-    pub(super) falls_back: bool,
+    reads: VecDeque<(Reason, WatchId)>,
+    reading: Option<(Reason, WatchId)>,
+    read_again_at: Option<Instant>,
+    silent_opens: u32,
+    falls_back: bool,
 
-    pub(super) outputs: VecDeque<(WatchId, WatchOutput)>,
-}
-
-#[derive(Debug)]
-pub(super) enum StreamState {
-    Closed { retry_at: Option<Instant> },
-    Opening,
-    Open(OpenStream),
+    outputs: VecDeque<(WatchId, WatchOutput)>,
 }
 
 impl WatchConnection {
@@ -141,57 +141,6 @@ impl WatchConnection {
         self.wants_progress = true;
     }
 
-    /// Takes note that the stream is open.
-    pub fn handle_opened(&mut self, now: Instant) {
-        debug_assert!(matches!(self.stream, StreamState::Opening));
-        self.silent_opens = 0;
-        self.disconnected = None;
-        match self.mode {
-            WatchMode::Duplex => {
-                let mut stream = OpenStream::new(now, ProgressAnswers::Unknown);
-                let (first, last) = (self.next_wire - 2, self.next_wire - 1);
-                stream.handle_sent(now, first, Purpose::Question);
-                stream.handle_sent(now, last, Purpose::EndOfGreeting);
-                // Not numbered: what answers this one is worth nothing in any case.
-                self.outbox.push_back(WatchProgress::default().into());
-                self.outbox.push_back(question(last));
-                self.stream = StreamState::Open(stream);
-            }
-            WatchMode::Single => {
-                let mut stream = OpenStream::new(now, ProgressAnswers::AtOnce);
-                stream.handle_sent(now, self.next_wire - 1, Purpose::Create);
-                self.stream = StreamState::Open(stream);
-            }
-        }
-    }
-
-    /// Takes note that bytes came, even if they do not make a message yet.
-    pub fn handle_activity(&mut self, now: Instant) {
-        if let StreamState::Open(stream) = &mut self.stream {
-            stream.handle_activity(now);
-        }
-    }
-
-    /// Takes note that the stream ended, with `cause` or without one, or that it could not be opened.
-    pub fn handle_closed(&mut self, now: Instant, cause: Error, entropy: u64) {
-        let was_opening = matches!(self.stream, StreamState::Opening);
-        let retry = cause.retry();
-        let is_silent = matches!(cause.kind(), ErrorKind::Timeout(_));
-        if was_opening && is_silent && self.mode == WatchMode::Duplex {
-            self.ask_whether_reachable();
-        }
-        match retry {
-            Retry::Never => {
-                self.close(None);
-                self.end_all(&cause);
-            }
-            _ => self.reopen(now, cause, entropy),
-        }
-        self.must_close = false;
-        self.elsewhere |= retry == Retry::Elsewhere && !was_opening;
-        self.stale_token |= retry == Retry::AfterLogin;
-    }
-
     /// Takes note that nobody drives the connection any more: every watch ends with `error`.
     pub fn handle_abandoned(&mut self, error: &Error) {
         self.close(None);
@@ -237,7 +186,7 @@ impl WatchConnection {
                 ProgressAnswers::AtOnce => Some(false),
                 ProgressAnswers::InOrder => Some(true),
             },
-            StreamState::Closed { .. } | StreamState::Opening => None,
+            StreamState::Closed { .. } | StreamState::Opening { .. } => None,
         }
     }
 
@@ -251,5 +200,52 @@ impl WatchConnection {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.watches.is_empty()
+    }
+
+    /// Has a watch created when there is a stream.
+    fn queue(&mut self, id: WatchId) {
+        if let Some(watched) = self.watches.get_mut(&id) {
+            watched.leave(Phase::Queued);
+            self.queued.push_back(id);
+        }
+    }
+
+    /// Ends a watch with an error.
+    fn end(&mut self, id: WatchId, error: Error) {
+        if let Some(watched) = self.watches.remove(&id) {
+            self.leave_server(watched.wire(), None);
+            self.outputs.push_back((id, WatchOutput::Ended(error)));
+        }
+    }
+
+    /// Ends all watches, each with the error.
+    fn end_all(&mut self, error: &Error) {
+        let ids: Vec<_> = self.watches.keys().copied().collect();
+        for id in ids {
+            self.end(id, error.clone());
+        }
+    }
+
+    /// Ends a creation on the server, of a watch that is to hear of it if it is named.
+    fn leave_server(&mut self, wire: Option<i64>, watch: Option<WatchId>) {
+        if let (Some(wire), StreamState::Open(_) | StreamState::Opening { .. }) = (wire, &self.stream) {
+            self.wires.remove(&wire);
+            if self.mode == WatchMode::Duplex {
+                self.leaving.insert(wire, watch);
+                self.outbox.push_back(WatchCancel::new(wire).into());
+                return;
+            }
+            self.close(None);
+        }
+        self.outputs.extend(watch.map(|watch| (watch, WatchOutput::Left)));
+    }
+
+    /// Takes note that a creation is gone; `false` if it was not meant to be.
+    fn handle_left(&mut self, wire: i64) -> bool {
+        let Some(watch) = self.leaving.remove(&wire) else {
+            return false;
+        };
+        self.outputs.extend(watch.map(|watch| (watch, WatchOutput::Left)));
+        true
     }
 }

@@ -54,19 +54,15 @@
 mod batch;
 mod buffer;
 mod connection;
-mod endings;
-mod incoming;
-mod interface;
-mod reads;
-mod steps;
 mod stream;
+mod terms;
 mod token;
 mod watched;
 
 pub use batch::EventBatch;
 pub use buffer::{BatchBuffer, BufferLimits, BufferPolicy, Offered, Taken};
 pub use connection::WatchConnection;
-pub use interface::{ConnectionStatus, WatchId, WatchMode, WatchOrigin, WatchOutput, WatchStep, WatchTimes};
+pub use terms::{ConnectionStatus, WatchId, WatchMode, WatchOrigin, WatchOutput, WatchStep, WatchTimes};
 pub use token::ResumeToken;
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! One watch: where it stands, and what it makes of what the server says of it.
 
-use super::EventBatch;
 use super::buffer::bytes_of;
-use super::interface::WatchOrigin;
+use super::{EventBatch, WatchOrigin};
 use crate::error::{ErrorKind, ProtocolError};
 use crate::message::{Event, WatchCreate, WatchResponse};
 

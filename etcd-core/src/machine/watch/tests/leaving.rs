@@ -1,9 +1,9 @@
-//! Watches that are cancelled, or whose consumer has no room.
+//! Watches that their consumers have no room for, or want no more.
 
 use std::time::Duration;
 
-use super::super::*;
-use super::played::*;
+use super::super::{ConnectionStatus, WatchStep};
+use super::played::{DENIED, Played, broken, canceled, created, events, position, progress, refused};
 
 #[test]
 fn a_watch_without_room_leaves_the_server_and_comes_back_where_it_was() {
@@ -108,24 +108,4 @@ fn whoever_cancels_hears_when_the_watch_is_gone() {
     played.connection.handle_cancel(keeps_it_open);
     played.connection.handle_cancel(keeps_it_open);
     assert_eq!(played.left(), [keeps_it_open, keeps_it_open]);
-}
-
-#[test]
-fn a_refused_creation_that_was_cancelled_meanwhile_leaves_nothing() {
-    let mut played = Played::new();
-    played.watch(5);
-    played.open();
-    let wire = played.sent_create().watch_id;
-    played.hear(created(wire, 9));
-    let id = played.watch(5);
-    played.sent_create();
-    played.connection.handle_cancel(id);
-    played.sent_cancel();
-    played.told();
-    played.hear(refused(0, DENIED));
-    assert!(played.told().is_empty());
-    assert!(
-        played.connection.leaving.is_empty(),
-        "nobody acknowledges that cancellation"
-    );
 }

@@ -1,8 +1,8 @@
-//! A server that is played by hand, and what it says.
+//! A connection against a server that is played by hand, and what that server says.
 
 use std::time::{Duration, Instant};
 
-use super::super::*;
+use super::super::{WatchConnection, WatchId, WatchMode, WatchOrigin, WatchOutput, WatchStep, WatchTimes};
 use crate::error::Error;
 use crate::key::prefix;
 use crate::message::{Event, Watch, WatchCreate, WatchResponse};
@@ -12,7 +12,7 @@ use crate::transport::{Delivery, TransportError, TransportErrorKind};
 pub(super) struct Played {
     pub(super) connection: WatchConnection,
     pub(super) now: Instant,
-    pub(super) outputs: Vec<(WatchId, WatchOutput)>,
+    outputs: Vec<(WatchId, WatchOutput)>,
 }
 
 impl Played {

@@ -1,10 +1,10 @@
-//! Streams that end, fall silent, or carry nothing.
+//! When a stream is given up, where the next one is opened, and what is done where none opens.
 
 use std::time::Duration;
 
-use super::super::*;
-use super::played::*;
-use crate::error::{Error, ServerError, Timeout, TimeoutPhase};
+use super::super::{ConnectionStatus, WatchMode, WatchOrigin, WatchStep, WatchTimes};
+use super::played::{Played, created, events, position, refused};
+use crate::error::{Code, Error, ServerError, Timeout, TimeoutPhase};
 use crate::message::Watch;
 
 #[test]
@@ -14,7 +14,7 @@ fn a_server_without_a_leader_is_left_for_another() {
     played.open();
     let wire = played.sent_create().watch_id;
     played.hear(created(wire, 9));
-    let no_leader = ServerError::new(crate::error::Code::Unavailable, "etcdserver: no leader");
+    let no_leader = ServerError::new(Code::Unavailable, "etcdserver: no leader");
     played.connection.handle_closed(played.now, no_leader.into(), 0);
     played.pass(Duration::from_secs(1));
     assert!(matches!(played.step(), WatchStep::Open { elsewhere: true, .. }));
@@ -79,37 +79,19 @@ fn a_server_that_reads_nothing_any_more_is_left_though_it_sends() {
 }
 
 #[test]
-fn a_watch_nobody_asked_for_is_cancelled_once() {
+fn a_read_for_watches_that_are_gone_holds_up_no_later_one() {
     let mut played = Played::new();
+    let id = played.watch(5);
+    assert!(matches!(played.step(), WatchStep::Open { .. }));
+    let silent = Timeout::new(TimeoutPhase::Response);
+    played.connection.handle_closed(played.now, silent.into(), 0);
+    assert!(matches!(played.step(), WatchStep::Read(_)));
+    played.connection.handle_cancel(id);
+    // Nobody waits for the read any more, and its driver may go with it.
+    assert!(matches!(played.step(), WatchStep::Wait { until: None }));
     played.watch(5);
-    played.open();
-    let wire = played.sent_create().watch_id;
-    played.hear(created(wire, 9));
-    for _ in 0..3 {
-        played.hear(events(77, 9, &[5]));
-    }
-    assert_eq!(played.sent_cancel(), 77);
-    assert!(played.sent().is_none());
-    for stranger in 1000..2000 {
-        played.hear(events(stranger, 9, &[5]));
-    }
-    assert!(matches!(played.step(), WatchStep::Close), "that is not a server");
-}
-
-#[test]
-fn an_answer_to_what_was_not_asked_begins_anew() {
-    for wrong in [created(99, 9), created(-1, 9), refused_under(99, DENIED)] {
-        let mut played = Played::new();
-        played.watch(5);
-        played.open();
-        let wire = played.sent_create().watch_id;
-        played.hear(created(wire, 9));
-        played.watch(5);
-        played.sent_create();
-        played.hear(wrong);
-        assert!(matches!(played.step(), WatchStep::Close));
-        assert_eq!(played.connection.len(), 2);
-    }
+    played.pass(Duration::from_secs(1));
+    assert!(matches!(played.step(), WatchStep::Open { .. }));
 }
 
 #[test]
@@ -180,4 +162,16 @@ fn alone_on_its_stream_a_watch_is_named_first_and_asked_nothing() {
     assert!(matches!(played.step(), WatchStep::Open { .. }));
     played.connection.handle_cancel(id);
     assert!(matches!(played.step(), WatchStep::Close));
+}
+
+#[test]
+fn a_stream_that_opens_for_a_watch_that_is_gone_is_closed() {
+    let mut played = Played::in_mode(WatchMode::Single);
+    let id = played.watch(5);
+    assert!(matches!(played.step(), WatchStep::Open { .. }));
+    played.connection.handle_cancel(id);
+    // Its head is there before anybody could say that it is not wanted any more.
+    played.connection.handle_opened(played.now);
+    assert!(matches!(played.step(), WatchStep::Close));
+    assert!(matches!(played.step(), WatchStep::Wait { until: None }));
 }

@@ -1,12 +1,12 @@
-//! The reads that a connection makes to find out what a stream does not say.
+//! The reads that are made to learn what no stream says: why each is made, and what follows from its answer.
 
 use std::time::{Duration, Instant};
 
-use super::connection::WatchConnection;
-use super::interface::WatchId;
-use super::watched::Phase;
+use super::WatchConnection;
 use crate::error::{ClusterChanged, Code, Error, ErrorKind, EtcdError, Retry, ServerError};
 use crate::key::KeyRange;
+use crate::machine::watch::WatchId;
+use crate::machine::watch::watched::Phase;
 use crate::message::{Get, WatchCreate};
 
 /// How often in a row a stream may be opened without getting a head, though the server answers other calls, before the
@@ -76,7 +76,20 @@ impl WatchConnection {
         None
     }
 
-    pub(super) fn handle_failed_read(&mut self, now: Instant, reason: Reason, id: WatchId, error: Error) {
+    pub(super) fn ask_whether_reachable(&mut self) {
+        if let Some(id) = self.watches.keys().next() {
+            self.reads.push_back((Reason::Reachable, *id));
+        }
+    }
+
+    /// Whatever was to be learned was to be learned for watches that are gone. An answer that still comes is passed over.
+    pub(super) fn forget_reads(&mut self) {
+        self.reads.clear();
+        self.reading = None;
+        self.read_again_at = None;
+    }
+
+    fn handle_failed_read(&mut self, now: Instant, reason: Reason, id: WatchId, error: Error) {
         if matches!(error.kind(), ErrorKind::ClusterChanged(_)) {
             return self.end_all(&error);
         }
@@ -92,21 +105,8 @@ impl WatchConnection {
         }
     }
 
-    /// Whatever was to be learned was to be learned for watches that are gone. An answer that still comes is passed over.
-    pub(super) fn forget_reads(&mut self) {
-        self.reads.clear();
-        self.reading = None;
-        self.read_again_at = None;
-    }
-
-    pub(super) fn ask_whether_reachable(&mut self) {
-        if let Some(id) = self.watches.keys().next() {
-            self.reads.push_back((Reason::Reachable, *id));
-        }
-    }
-
     /// Ends the watches that have seen more than there is.
-    pub(super) fn end_those_ahead_of(&mut self, revision: i64) {
+    fn end_those_ahead_of(&mut self, revision: i64) {
         let ahead: Vec<_> = self
             .watches
             .iter()
@@ -120,7 +120,7 @@ impl WatchConnection {
     }
 
     /// Queues a watch whose permission was checked; whether it is still there.
-    pub(super) fn queue_checked(&mut self, id: WatchId) -> bool {
+    fn queue_checked(&mut self, id: WatchId) -> bool {
         let is_checked = self
             .watches
             .get(&id)

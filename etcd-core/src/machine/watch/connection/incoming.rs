@@ -2,13 +2,12 @@
 
 use std::time::Instant;
 
-use super::connection::{StreamState, WatchConnection};
-use super::interface::{WatchId, WatchOutput};
-use super::reads::Reason;
-use super::stream::{NO_WATCH, Purpose};
-use super::watched::Phase;
+use super::{Reason, StreamState, WatchConnection};
 use crate::error::{Code, Error, EtcdError, ProtocolError, Retry, ServerError, WatchError};
 use crate::machine::MAX_LOGINS;
+use crate::machine::watch::stream::{NO_WATCH, Purpose};
+use crate::machine::watch::watched::Phase;
+use crate::machine::watch::{WatchId, WatchOutput};
 use crate::message::{WatchCancel, WatchResponse};
 
 /// How often in a row a server may end a watch without a reason, and no event between, before it is believed.

@@ -1,4 +1,5 @@
-//! What a connection is made of and asked for, and what it says.
+//! What a connection and those who use it say to each other: what a watch and its connection are asked to be, what is to
+//! be done, and what there is to tell.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,13 +1,12 @@
-//! What a connection does next.
+//! What is to be done next.
 
 use std::time::Instant;
 
-use super::connection::{StreamState, WatchConnection};
-use super::interface::{WatchMode, WatchStep};
-use super::reads::Reason;
-use super::stream::{ProgressAnswers, Purpose, Silence, question};
-use super::watched::Phase;
+use super::{Reason, StreamState, WatchConnection};
 use crate::error::{Timeout, TimeoutPhase};
+use crate::machine::watch::stream::{ProgressAnswers, Purpose, Silence, question};
+use crate::machine::watch::watched::Phase;
+use crate::machine::watch::{WatchMode, WatchStep};
 use crate::message::Watch;
 
 impl WatchConnection {
@@ -27,14 +26,14 @@ impl WatchConnection {
         }
         match &self.stream {
             StreamState::Closed { retry_at } => self.poll_closed(now, *retry_at),
-            StreamState::Opening => self.wait(None),
+            StreamState::Opening { .. } => self.wait(None),
             StreamState::Open(_) => self.poll_open(now, entropy),
         }
     }
 
     fn poll_rest(&mut self) -> WatchStep {
         self.forget_reads();
-        if matches!(self.stream, StreamState::Open(_) | StreamState::Opening) {
+        if matches!(self.stream, StreamState::Open(_) | StreamState::Opening { .. }) {
             self.close(None);
             self.must_close = false;
             return WatchStep::Close;
@@ -55,18 +54,20 @@ impl WatchConnection {
         if is_asked || !self.has_queued() {
             return self.wait(None);
         }
-        let first = match self.mode {
+        let (stream, first) = match self.mode {
             WatchMode::Duplex => {
-                let first = self.new_wire();
-                self.new_wire();
-                question(first)
+                let (first, last) = (self.new_wire(), self.new_wire());
+                (StreamState::Opening { first, last }, question(first))
             }
             WatchMode::Single => match self.next_create() {
-                Some((_, create)) => create,
+                Some((wire, create)) => {
+                    let (first, last) = (wire, wire);
+                    (StreamState::Opening { first, last }, create)
+                }
                 None => return self.wait(None),
             },
         };
-        self.stream = StreamState::Opening;
+        self.stream = stream;
         self.disconnected.get_or_insert((now, None));
         WatchStep::Open {
             first,
@@ -142,6 +143,21 @@ impl WatchConnection {
         None
     }
 
+    fn has_queued(&self) -> bool {
+        self.queued.iter().any(|id| {
+            self.watches
+                .get(id)
+                .is_some_and(|watched| watched.phase == Phase::Queued)
+        })
+    }
+
+    fn new_wire(&mut self) -> i64 {
+        let wire = self.next_wire;
+        // 2^63 creations would take a million a second for 292,000 years.
+        self.next_wire += 1;
+        wire
+    }
+
     fn next_progress_request(&mut self, now: Instant) -> Option<Watch> {
         let StreamState::Open(stream) = &mut self.stream else {
             return None;
@@ -159,21 +175,6 @@ impl WatchConnection {
                 None
             }
         }
-    }
-
-    fn has_queued(&self) -> bool {
-        self.queued.iter().any(|id| {
-            self.watches
-                .get(id)
-                .is_some_and(|watched| watched.phase == Phase::Queued)
-        })
-    }
-
-    fn new_wire(&mut self) -> i64 {
-        let wire = self.next_wire;
-        // 2^63 creations would take a million a second for 292,000 years.
-        self.next_wire += 1;
-        wire
     }
 
     fn wait(&self, until: Option<Instant>) -> WatchStep {

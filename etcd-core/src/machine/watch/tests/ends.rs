@@ -1,9 +1,11 @@
-//! What a server does not let a watch do, and what it ends.
+//! What a server may end a watch for, and how far it is believed.
 
 use std::time::Duration;
 
-use super::super::*;
-use super::played::*;
+use super::super::{WatchOrigin, WatchOutput, WatchStep};
+use super::played::{
+    DENIED, NO_TOKEN, Played, canceled, created, events, position, question_id, refused, refused_under,
+};
 use crate::error::{ClusterChanged, ErrorKind, EtcdError, ServerError, Timeout, TimeoutPhase, WatchError};
 
 #[test]
@@ -30,23 +32,6 @@ fn compaction_says_where_the_watch_was_and_where_history_begins() {
         matches!(played.step(), WatchStep::Close),
         "nothing is left to watch"
     );
-}
-
-#[test]
-fn a_refusal_without_an_id_is_for_the_creation_whose_turn_it_is() {
-    let mut played = Played::new();
-    let ids = [played.watch(5), played.watch(6), played.watch(7)];
-    played.open();
-    let wires: Vec<_> = (0..3).map(|_| played.sent_create().watch_id).collect();
-    played.hear(created(wires[0], 9));
-    played.hear(refused(wires[1], DENIED));
-    played.hear(created(wires[2], 9));
-    let (id, error) = played.ended();
-    assert_eq!(id, ids[1]);
-    assert_eq!(error.etcd(), Some(EtcdError::PermissionDenied));
-    played.hear(events(wires[0], 9, &[9]));
-    played.hear(events(wires[2], 9, &[9]));
-    assert_eq!(played.revisions(), [[9], [9]]);
 }
 
 #[test]
@@ -131,6 +116,30 @@ fn a_stale_token_is_replaced_a_few_times_and_costs_the_other_watches_nothing() {
 }
 
 #[test]
+fn an_end_without_a_reason_is_believed_after_a_while() {
+    let mut played = Played::new();
+    played.watch(1);
+    played.open();
+    let mut wire = played.sent_create().watch_id;
+    for revision in 1..9 {
+        played.hear(created(wire, 9));
+        // Events in between: it works after all.
+        played.hear(events(wire, revision, &[revision]));
+        played.hear(canceled(wire));
+        wire = played.sent_create().watch_id;
+    }
+    for _ in 0..2 {
+        played.hear(created(wire, 9));
+        played.hear(canceled(wire));
+        wire = played.sent_create().watch_id;
+    }
+    played.told();
+    played.hear(created(wire, 9));
+    played.hear(canceled(wire));
+    assert_eq!(played.ended().1.etcd(), Some(EtcdError::WatchCanceled));
+}
+
+#[test]
 fn a_history_that_ends_before_what_was_seen_is_reported() {
     let mut played = Played::new();
     let future = played.watch(50);
@@ -194,44 +203,4 @@ fn another_cluster_ends_every_watch() {
         WatchOutput::Ended(error) if matches!(error.kind(), ErrorKind::ClusterChanged(_))
     )));
     assert!(matches!(played.step(), WatchStep::Wait { until: None }));
-}
-
-#[test]
-fn an_end_without_a_reason_is_believed_after_a_while() {
-    let mut played = Played::new();
-    played.watch(1);
-    played.open();
-    let mut wire = played.sent_create().watch_id;
-    for revision in 1..9 {
-        played.hear(created(wire, 9));
-        // Events in between: it works after all.
-        played.hear(events(wire, revision, &[revision]));
-        played.hear(canceled(wire));
-        wire = played.sent_create().watch_id;
-    }
-    for _ in 0..2 {
-        played.hear(created(wire, 9));
-        played.hear(canceled(wire));
-        wire = played.sent_create().watch_id;
-    }
-    played.told();
-    played.hear(created(wire, 9));
-    played.hear(canceled(wire));
-    assert_eq!(played.ended().1.etcd(), Some(EtcdError::WatchCanceled));
-}
-
-#[test]
-fn a_read_for_watches_that_are_gone_holds_up_no_later_one() {
-    let mut played = Played::new();
-    let id = played.watch(5);
-    assert!(matches!(played.step(), WatchStep::Open { .. }));
-    let silent = Timeout::new(TimeoutPhase::Response);
-    played.connection.handle_closed(played.now, silent.into(), 0);
-    assert!(matches!(played.step(), WatchStep::Read(_)));
-    played.connection.handle_cancel(id);
-    // Nobody waits for the read any more, and its driver may go with it.
-    assert!(matches!(played.step(), WatchStep::Wait { until: None }));
-    played.watch(5);
-    played.pass(Duration::from_secs(1));
-    assert!(matches!(played.step(), WatchStep::Open { .. }));
 }

@@ -1,0 +1,94 @@
+//! What moves a position on where nothing happens.
+
+use std::time::Duration;
+
+use super::super::{WatchOutput, WatchTimes};
+use super::played::{Played, created, events, progress};
+use crate::message::Watch;
+
+#[test]
+fn answers_given_at_once_say_nothing_of_progress() {
+    let mut played = Played::new();
+    played.watch(5);
+    played.open_with_answers(true);
+    assert_eq!(played.connection.tells_progress(), Some(false));
+    let wire = played.sent_create().watch_id;
+    played.hear(created(wire, 100));
+    played.told();
+    played.connection.handle_progress_request();
+    assert!(played.sent().is_none(), "there is no use in asking");
+    played.hear(progress(-1, 100));
+    assert!(played.told().is_empty());
+    // Its own progress is another matter.
+    played.hear(progress(wire, 100));
+    assert!(matches!(played.told()[..], [(_, WatchOutput::Position(101))]));
+}
+
+#[test]
+fn answers_in_order_count_for_watches_created_before_the_request() {
+    let mut played = Played::new();
+    let first = played.watch(5);
+    played.open();
+    assert_eq!(played.connection.tells_progress(), Some(true));
+    let wire = played.sent_create().watch_id;
+    played.hear(created(wire, 100));
+    played.connection.handle_progress_request();
+    assert!(matches!(played.sent(), Some(Watch::Progress(_))));
+    // Created after the request, and told so before its answer.
+    let (second, _) = played.live(5);
+    played.told();
+    played.hear(progress(-1, 100));
+    let told = played.told();
+    assert!(
+        matches!(told[..], [(id, WatchOutput::Position(101))] if id == first),
+        "{told:?}"
+    );
+    // An answer nobody asked for.
+    played.hear(progress(-1, 200));
+    assert!(played.told().is_empty());
+    played.connection.handle_progress_request();
+    played.sent();
+    played.hear(progress(-1, 90));
+    let told = played.told();
+    assert!(
+        matches!(told[..], [(id, WatchOutput::Position(91))] if id == second),
+        "the first is further already: {told:?}"
+    );
+}
+
+#[test]
+fn an_answer_that_may_be_for_an_earlier_request_counts_as_that() {
+    let mut played = Played::new();
+    played.watch(5);
+    played.open();
+    let wire = played.sent_create().watch_id;
+    played.hear(created(wire, 100));
+    played.connection.handle_progress_request();
+    played.sent();
+    let (second, _) = played.live(5);
+    played.connection.handle_progress_request();
+    played.sent();
+    played.told();
+    // One of the two requests was not answered. Nobody can say which.
+    played.hear(progress(-1, 100));
+    assert!(played.told().iter().all(|(id, _)| *id != second));
+}
+
+#[test]
+fn positions_are_asked_for_now_and_then() {
+    let mut played = Played::new();
+    played.watch(5);
+    played.open();
+    let create = played.sent_create();
+    assert!(create.progress_notify);
+    played.hear(created(create.watch_id, 9));
+    let every = WatchTimes::default().progress;
+    let mut asked = 0;
+    for second in 1..=3 * every.as_secs() {
+        played.pass(Duration::from_secs(1));
+        let revision = second.try_into().unwrap();
+        played.hear(events(create.watch_id, revision, &[revision]));
+        asked += usize::from(matches!(played.sent(), Some(Watch::Progress(_))));
+    }
+    assert_eq!(asked, 3);
+}
