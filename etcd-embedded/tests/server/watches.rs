@@ -255,8 +255,10 @@ fn a_client_that_goes_away_leaves_no_watch_behind() {
     let watch = world.watch(WatchCreate::new("k"));
     world.say(watch, WatchCreate::new(prefix("k")).start_revision(1));
     assert_eq!((world.heard(watch).len(), world.server.watch_count()), (2, 2));
+    assert_eq!(world.server.watch_stream_count(), 1);
     world.leave(watch);
     assert_eq!((world.server.watch_count(), world.server.call_count()), (0, 0));
+    assert_eq!(world.server.watch_stream_count(), 0);
     world.put("k", "");
     world.pass(SECOND);
     assert!(world.told(watch).is_empty());
