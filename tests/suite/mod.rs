@@ -335,7 +335,8 @@ behaviours! {
         a_watch_goes_on_without_its_client_and_ends_with_itself,
     }
     watch_load {
-        two_hundred_thousand_events_of_the_past_arrive_whole,
+        two_hundred_thousand_events_of_the_past_arrive_whole: "serving and decoding them keeps one process busy for longer \
+            than the leases of its other behaviours live",
         ten_thousand_watches_live_on_one_connection_and_half_of_them_leave,
     }
     snapshot {
