@@ -113,6 +113,14 @@ impl State {
             stream.set_nodelay(true).unwrap();
             self.connections.lock().unwrap().push(stream.try_clone().unwrap());
         }
+        if *self.upstream.lock().unwrap() != upstream {
+            // The proxy leads elsewhere since, and may have cut what was open before this was listed. The streams that
+            // are listed keep the connection from being closed by going out of scope.
+            for stream in [client, &server] {
+                let _ = stream.shutdown(Shutdown::Both);
+            }
+            return;
+        }
         self.open.fetch_add(1, Ordering::SeqCst);
         let to_server = &server;
         thread::scope(|scope| {
