@@ -8,11 +8,14 @@ use etcd_embedded::sim::{Disturbance, Faults, Schedule, World, seeds};
 use crate::writers::{client, run};
 use crate::writes::config;
 
+/// The password of `root`.
+pub(crate) const PASSWORD: &str = "secret";
+
 /// Switches authentication on, with a user `root`.
-async fn switch_on(world: &World) {
+pub(crate) async fn switch_on(world: &World) {
     let client = client(world);
     let auth = client.auth();
-    auth.user_add("root", "secret").await.unwrap();
+    auth.user_add("root", PASSWORD).await.unwrap();
     auth.user_grant_role("root", "root").await.unwrap();
     auth.enable().await.unwrap();
     // Until all members know.
@@ -35,7 +38,7 @@ fn writes_go_on_although_tokens_are_lost_again_and_again() {
         world.block_on(switch_on(&world));
         let schedule = Schedule::every(Duration::from_millis(200)).of([Disturbance::ExpireTokens]);
         world.follow(schedule);
-        let counts = run(&world, (0..4).map(|_| with_password(&world, "secret")), 10);
+        let counts = run(&world, (0..4).map(|_| with_password(&world, PASSWORD)), 10);
         assert_eq!(counts.not_made, 0, "{counts:?}");
     });
 }
@@ -47,7 +50,7 @@ fn no_write_is_made_twice_and_none_is_lost_when_all_else_fails_too() {
         world.block_on(switch_on(&world));
         world.network().set(Faults::rare());
         world.follow(Schedule::every(Duration::from_millis(500)));
-        run(&world, (0..4).map(|_| with_password(&world, "secret")), 10);
+        run(&world, (0..4).map(|_| with_password(&world, PASSWORD)), 10);
     });
 }
 

@@ -6,11 +6,14 @@
 #![allow(clippy::unwrap_used)]
 
 mod broken_clients;
+mod chronicle;
 mod determinism;
 mod hour;
 mod leases;
 mod logins;
+mod pace;
 mod reads;
+mod trial;
 mod watch;
 mod writers;
 mod writes;
