@@ -14,6 +14,7 @@ use etcd_core::runtime::{BoxFuture, later};
 use futures_core::Stream;
 
 use super::goal::Goal;
+use crate::client::lock;
 use crate::exchange::race;
 use crate::{Client, Watch, WatchHandle, WatchStatus};
 
@@ -51,7 +52,8 @@ impl ObserveCall {
     }
 
     async fn begin(self) -> Result<Observe> {
-        let mut machine = Observation::new(self.keys);
+        let logs_in = lock(&self.client.shared.session).can_log_in();
+        let mut machine = Observation::new(self.keys).with_login(logs_in);
         if self.has_prev_kv {
             machine = machine.with_prev_kv();
         }

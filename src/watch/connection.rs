@@ -72,8 +72,10 @@ pub(super) struct Turn {
 impl Connection {
     fn new(shared: &Shared, mode: WatchMode) -> Arc<Self> {
         let max_bytes = shared.settings.max_response_bytes;
+        let machine = WatchConnection::new(mode, shared.settings.watch_times, max_bytes);
+        let logs_in = lock(&shared.session).can_log_in();
         Arc::new(Self(Mutex::new(State {
-            machine: WatchConnection::new(mode, shared.settings.watch_times, max_bytes),
+            machine: machine.with_login(logs_in),
             sinks: BTreeMap::new(),
             leaving: BTreeMap::new(),
             is_driven: false,

@@ -126,6 +126,7 @@ pub struct Observation {
     state: State,
     backoff: Backoff,
     trouble: Option<(Instant, Arc<Error>)>,
+    logs_in: bool,
 }
 
 #[derive(Debug)]
@@ -157,7 +158,16 @@ impl Observation {
             revision: 0,
             backoff: Backoff::default(),
             trouble: None,
+            logs_in: false,
         }
+    }
+
+    /// Whether the client can replace a token that a server refuses: a refusal does not end the observation then.
+    /// Default no.
+    #[must_use]
+    pub fn with_login(mut self, logs_in: bool) -> Self {
+        self.logs_in = logs_in;
+        self
     }
 
     /// Remembers the pairs themselves, and not just their revisions, so that each event tells the pair before it.
@@ -256,6 +266,7 @@ impl Observation {
 
     /// Takes note that a page could not be had.
     pub fn handle_list_failed(&mut self, now: Instant, error: Error, entropy: u64) {
+        let may_mend = self.may_mend(&error);
         let State::Listing { pager, until, .. } = &mut self.state else {
             debug_assert!(false, "a page nobody asked for");
             return;
@@ -268,7 +279,7 @@ impl Observation {
             self.state = listing(&self.keys);
             return;
         }
-        if !may_mend(&error) {
+        if !may_mend {
             self.state = State::Failed(error);
             return;
         }
@@ -324,7 +335,7 @@ impl Observation {
         if let State::Failed(_) | State::Over = self.state {
             return;
         }
-        if may_mend(&error) {
+        if self.may_mend(&error) {
             self.state = State::Starting {
                 until: Some(now + self.backoff.next_pause(entropy)),
                 is_under_way: false,
@@ -332,6 +343,15 @@ impl Observation {
             self.note_trouble(now, error);
         } else {
             self.state = State::Failed(error);
+        }
+    }
+
+    /// Whether the same may work a while later, or elsewhere.
+    fn may_mend(&self, error: &Error) -> bool {
+        match error.retry() {
+            Retry::Elsewhere | Retry::Later => true,
+            Retry::AfterLogin => self.logs_in,
+            Retry::Never => false,
         }
     }
 
@@ -370,11 +390,6 @@ fn listing(keys: &KeyRange) -> State {
         listed: Vec::new(),
         until: None,
     }
-}
-
-/// Whether the same may work a while later, or elsewhere.
-fn may_mend(error: &Error) -> bool {
-    matches!(error.retry(), Retry::Elsewhere | Retry::Later)
 }
 
 /// Whether a smaller page would have come through.

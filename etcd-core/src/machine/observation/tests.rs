@@ -360,6 +360,22 @@ fn what_nothing_can_mend_ends_it_and_everything_else_is_tried_again() {
 }
 
 #[test]
+fn a_stale_token_ends_only_what_cannot_log_in() {
+    let now = Instant::now();
+    let stale = || {
+        let message = EtcdError::InvalidAuthToken.to_string();
+        Error::from(ServerError::new(Code::Unauthenticated, &message))
+    };
+    for logs_in in [false, true] {
+        let mut listing = Observation::new(prefix("k")).with_login(logs_in);
+        let _ = listing.poll_step(now);
+        listing.handle_list_failed(now, stale(), 0);
+        let has_failed = matches!(listing.poll_step(now), ObservationStep::Fail(_));
+        assert_eq!(has_failed, !logs_in);
+    }
+}
+
+#[test]
 fn a_list_of_many_pages_is_one_snapshot() {
     let mut store = Store::default();
     for index in 0..1000 {

@@ -28,6 +28,7 @@ use crate::message::{Watch, WatchCancel, WatchCreate};
 pub struct WatchConnection {
     mode: WatchMode,
     times: WatchTimes,
+    logs_in: bool,
     /// The most bytes that are held of a message that comes in pieces.
     max_bytes: usize,
     pub(super) watches: BTreeMap<WatchId, Watched>,
@@ -67,6 +68,7 @@ impl WatchConnection {
         Self {
             mode,
             times,
+            logs_in: false,
             max_bytes,
             watches: BTreeMap::new(),
             next_id: 1,
@@ -90,6 +92,14 @@ impl WatchConnection {
             falls_back: false,
             outputs: VecDeque::new(),
         }
+    }
+
+    /// Whether the client can replace a token that a server refuses. Without that, a refusal soon ends a watch; with it,
+    /// never, however often tokens are lost. Default no.
+    #[must_use]
+    pub fn with_login(mut self, logs_in: bool) -> Self {
+        self.logs_in = logs_in;
+        self
     }
 
     /// Adds a watch that starts at `create`'s start revision, which must be positive and is from `origin`.

@@ -13,6 +13,10 @@ use crate::message::{WatchCancel, WatchResponse};
 /// How often in a row a server may end a watch without a reason, and no event between, before it is believed.
 const MAX_UNEXPLAINED: u32 = 3;
 
+/// How often in a row servers may deny a watch whose range may be read, which may be the fault of tokens that are lost
+/// again and again, before they are believed.
+const MAX_DENIALS: u32 = 10;
+
 /// The most ids of which the server was told to stop using them. One that invents more cannot be followed.
 const MAX_STRANGERS: usize = 256;
 
@@ -128,18 +132,22 @@ impl WatchConnection {
             return;
         };
         watched.refusals += 1;
-        let may_pass = watched.refusals <= MAX_LOGINS;
+        // The first few times it is put right at once, and after that with pauses.
+        let is_prompt = watched.refusals <= MAX_LOGINS;
         let is_denial = refusal.kind() == EtcdError::PermissionDenied;
-        if is_denial && is_ambiguous && may_pass {
+        let may_be_token = is_prompt || self.logs_in && watched.refusals <= MAX_DENIALS;
+        if is_denial && is_ambiguous && may_be_token {
             watched.leave(Phase::Checking);
             self.reads.push_back((Reason::Permission, id));
             return;
         }
         match refusal.retry() {
-            Retry::AfterLogin if may_pass => {
+            Retry::AfterLogin if is_prompt || self.logs_in => {
                 self.queue(id);
                 self.reopen(now, refusal.into(), entropy);
-                self.retry_at_once(now);
+                if is_prompt {
+                    self.retry_at_once(now);
+                }
                 self.avoid(false, true);
             }
             Retry::Elsewhere | Retry::Later => {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::WatchConnection;
 use crate::error::{ClusterChanged, Code, Error, ErrorKind, EtcdError, Retry, ServerError};
 use crate::key::KeyRange;
+use crate::machine::MAX_LOGINS;
 use crate::machine::watch::WatchId;
 use crate::machine::watch::watched::Phase;
 use crate::message::{Get, WatchCreate};
@@ -42,11 +43,13 @@ impl WatchConnection {
             Reason::Revision => self.reads.retain(|(reason, _)| *reason != Reason::Revision),
             Reason::Permission => {
                 // The read has renewed the token, if that was the matter: open the stream with the new one.
-                if self.queue_checked(id) {
+                if let Some(refusals) = self.queue_checked(id) {
                     let denial = EtcdError::PermissionDenied.to_string();
                     let cause = ServerError::new(Code::PermissionDenied, &denial);
                     self.reopen(now, cause.into(), entropy);
-                    self.retry_at_once(now);
+                    if refusals <= MAX_LOGINS {
+                        self.retry_at_once(now);
+                    }
                 }
             }
             Reason::Reachable => {
@@ -95,14 +98,20 @@ impl WatchConnection {
         }
         match (reason, error.retry()) {
             (Reason::Reachable, _) => self.silent_opens = 0,
+            // Whatever tokens the call got, they were lost again.
+            (Reason::Permission | Reason::Revision, Retry::AfterLogin) if self.logs_in => {
+                self.read_again(now, reason, id);
+            }
             (Reason::Permission, Retry::Never | Retry::AfterLogin) => self.end(id, error),
             // Not a read that is refused for good: nothing was learned, and nothing will be.
             (Reason::Revision, Retry::Never | Retry::AfterLogin) => {}
-            (Reason::Permission | Reason::Revision, _) => {
-                self.reads.push_back((reason, id));
-                self.read_again_at = Some(now + READ_AGAIN_AFTER);
-            }
+            (Reason::Permission | Reason::Revision, _) => self.read_again(now, reason, id),
         }
+    }
+
+    fn read_again(&mut self, now: Instant, reason: Reason, id: WatchId) {
+        self.reads.push_back((reason, id));
+        self.read_again_at = Some(now + READ_AGAIN_AFTER);
     }
 
     /// Ends the watches that have seen more than there is.
@@ -119,15 +128,11 @@ impl WatchConnection {
         }
     }
 
-    /// Queues a watch whose permission was checked; whether it is still there.
-    fn queue_checked(&mut self, id: WatchId) -> bool {
-        let is_checked = self
-            .watches
-            .get(&id)
-            .is_some_and(|watched| watched.phase == Phase::Checking);
-        if is_checked {
-            self.queue(id);
-        }
-        is_checked
+    /// Queues a watch whose permission was checked, if it is still there; returns how often in a row it was refused.
+    fn queue_checked(&mut self, id: WatchId) -> Option<u32> {
+        let watched = self.watches.get(&id)?;
+        let refusals = (watched.phase == Phase::Checking).then_some(watched.refusals)?;
+        self.queue(id);
+        Some(refusals)
     }
 }

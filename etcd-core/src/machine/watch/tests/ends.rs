@@ -116,6 +116,36 @@ fn a_stale_token_is_replaced_a_few_times_and_costs_the_other_watches_nothing() {
 }
 
 #[test]
+fn a_client_that_logs_in_outlives_any_number_of_stale_tokens() {
+    let mut played = Played::logging_in();
+    let id = played.watch(5);
+    for round in 0..20 {
+        played.open_after_pause();
+        let wire = played.sent_create().watch_id;
+        if round < 6 && round % 2 == 0 {
+            played.hear(refused_under(wire, DENIED));
+            assert!(matches!(played.step(), WatchStep::Read(_)));
+            let stale = ServerError::from_cancel_reason(NO_TOKEN);
+            played.connection.handle_read(played.now, Err(stale.into()), 0);
+            let WatchStep::Wait { until: Some(until) } = played.step() else {
+                panic!("it does not pause");
+            };
+            played.now = until;
+            assert!(matches!(played.step(), WatchStep::Read(_)));
+            played.connection.handle_read(played.now, Ok(9), 0);
+        } else {
+            played.hear(refused(wire, NO_TOKEN));
+        }
+        assert!(matches!(played.step(), WatchStep::Close));
+    }
+    played.open_after_pause();
+    let wire = played.sent_create().watch_id;
+    played.hear(created(wire, 9));
+    played.hear(events(wire, 9, &[5]));
+    assert_eq!(played.connection.len(), 1, "{id:?} lives");
+}
+
+#[test]
 fn an_end_without_a_reason_is_believed_after_a_while() {
     let mut played = Played::new();
     played.watch(1);

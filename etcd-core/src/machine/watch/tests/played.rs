@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::{WatchConnection, WatchId, WatchMode, WatchOrigin, WatchOutput, WatchStep, WatchTimes};
 use crate::error::Error;
 use crate::key::prefix;
+use crate::machine::Backoff;
 use crate::message::{Event, Watch, WatchCreate, WatchResponse};
 use crate::transport::{Delivery, TransportError, TransportErrorKind};
 
@@ -18,6 +19,13 @@ pub(super) struct Played {
 impl Played {
     pub(super) fn new() -> Self {
         Self::in_mode(WatchMode::Duplex)
+    }
+
+    /// Of a client with credentials.
+    pub(super) fn logging_in() -> Self {
+        let mut played = Self::new();
+        played.connection = played.connection.with_login(true);
+        played
     }
 
     pub(super) fn in_mode(mode: WatchMode) -> Self {
@@ -46,6 +54,12 @@ impl Played {
     /// progress in order.
     pub(super) fn open(&mut self) {
         self.open_with_answers(false);
+    }
+
+    /// The same once the pause before it is over.
+    pub(super) fn open_after_pause(&mut self) {
+        self.now += Backoff::CEILING;
+        self.open();
     }
 
     pub(super) fn open_with_answers(&mut self, at_once: bool) {
