@@ -13,15 +13,14 @@ pub enum WatchError {
     Compacted {
         /// The first revision of which the watch has not told.
         position: i64,
-        /// The oldest revision a watch can start at now. Servers before 3.5.18 lose the deletions of this very revision
-        /// (etcd's issue 19179).
+        /// The oldest revision that a watch may be able to start at now: the server's compact revision, or the one after it
+        /// if that is where this one was. Servers before 3.5.18 lose the deletions of the very revision they compact at
+        /// (etcd's issue 19179), so that no watch is started there.
         compact_revision: i64,
     },
     /// Its events were taken more slowly than they came, and its policy is not to wait.
     ///
-    /// A new watch that resumes from its resume token misses nothing. So does one that starts at `position`, except
-    /// where history is compacted at that very revision: servers before 3.5.18 lose its deletions (etcd's issue 19179),
-    /// and only a resumed watch looks out for that.
+    /// A new watch that resumes from its resume token, or starts at `position`, misses nothing.
     #[error("the events were not taken in time; they can be had from revision {position} on")]
     Lagged {
         /// The first revision of which the watch has not told.

@@ -35,7 +35,7 @@
 //!    was, and mutes the watch that has it.
 //! 2. **Every creation names its start revision.** With 0, a server starts after whatever it has by then; what was
 //!    written since the watch was asked for, or since the last stream broke, would be lost.
-//!    Re-created, it names the one before: servers lose deletions at the revision they compact at (etcd's issue 19179).
+//!    It names the one before its position: servers lose deletions at the revision they compact at (etcd's issue 19179).
 //! 3. **The next revision is the last event's plus one**, not the header's plus one: a server sends a watch that lies
 //!    behind 1,000 revisions at a time, under the header of the newest (`watchBatchMaxRevs`).
 //! 4. **Events below the position are dropped.** Servers were seen to send some twice (etcd's issues 17247, 20221).

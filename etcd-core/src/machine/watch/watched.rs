@@ -17,8 +17,6 @@ pub(super) struct Watched {
     pub(super) refusals: u32,
     /// How often in a row a server ended it without a reason.
     pub(super) unexplained: u32,
-    /// Whether something before its position may have been compacted since the position was learned.
-    goes_on: bool,
     /// Whether its consumer knows that it was created.
     pub(super) is_announced: bool,
     pieces: Vec<Event>,
@@ -47,7 +45,6 @@ impl Watched {
             // Whoever asked for it or not: it keeps the position of a watch from being compacted away.
             create: create.progress_notify(),
             seen: if origin == WatchOrigin::Given { 0 } else { before },
-            goes_on: origin == WatchOrigin::Resumed,
             phase: Phase::Queued,
             refusals: 0,
             unexplained: 0,
@@ -71,16 +68,12 @@ impl Watched {
         }
     }
 
-    /// What creates it. If it goes on, it starts a revision earlier than it has to, and drops what it knows: servers before 3.5.18
-    /// lose the deletions of the very revision they compact at, and say nothing to a watch that starts there (etcd's issue
-    /// 19179). A watch that starts below is told that it is compacted.
+    /// What creates it: it starts a revision earlier than it has to, and drops what it knows. Servers before 3.5.18 lose the
+    /// deletions of the very revision they compact at, and say nothing to a watch that starts there (etcd's issue 19179). A
+    /// watch that starts below is told that it is compacted.
     pub(super) fn next_create(&self, wire: i64) -> WatchCreate {
-        let create = self.create.clone().watch_id(wire);
-        if self.goes_on {
-            let before = (self.position() - 1).max(1);
-            return create.start_revision(before);
-        }
-        create
+        let before = (self.position() - 1).max(1);
+        self.create.clone().watch_id(wire).start_revision(before)
     }
 
     /// Its id on the present stream, if it has one.
@@ -94,8 +87,6 @@ impl Watched {
     /// Leaves its stream: what was half received will be sent anew.
     pub(super) fn leave(&mut self, phase: Phase) {
         self.phase = phase;
-        // As it was asked for, if that is all that is known.
-        self.goes_on = self.goes_on || self.seen != 0 || self.is_announced;
         self.pieces = Vec::new();
         self.pieces_bytes = 0;
     }

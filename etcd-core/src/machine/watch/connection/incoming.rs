@@ -98,7 +98,8 @@ impl WatchConnection {
         let position = watched.position();
         watched.leave(Phase::Queued);
         if message.compact_revision != 0 {
-            let compact_revision = message.compact_revision;
+            // History is not whole at the very revision.
+            let compact_revision = message.compact_revision.max(position + 1);
             let compacted = WatchError::Compacted {
                 position,
                 compact_revision,

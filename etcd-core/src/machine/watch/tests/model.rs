@@ -69,16 +69,16 @@ impl World {
             7 => self.cut(),
             8 if self.chance.one_in(8) => {
                 let revision = self.chance.below(self.server.store.revision() as u64 + 1) as i64;
-                // A watch that was asked to start right there loses deletions before it begins; one that the server is just
-                // about to serve from there, without that anybody could tell (etcd's issue 19179).
-                let starts = |consumer: &Consumer| consumer.create.start_revision == revision;
+                // A watch that the server is just about to serve from there loses deletions, without that anybody could
+                // tell (etcd's issue 19179).
                 let serves = |watcher: &Watcher| watcher.next == revision;
                 let mut watchers = self
                     .server
                     .stream
                     .iter()
                     .flat_map(|stream| stream.watchers.values());
-                if !self.consumers.values().any(starts) && !watchers.any(serves) {
+                // And nothing is written at revision 1, the first one there is.
+                if revision > 1 && !watchers.any(serves) {
                     self.server.store.compacted = self.server.store.compacted.max(revision);
                 }
             }

@@ -134,7 +134,7 @@ fn alone_on_its_stream_a_watch_is_named_first_and_asked_nothing() {
     else {
         panic!("not opened with the watch");
     };
-    assert_eq!(create.start_revision, 5);
+    assert_eq!(position(&create), 5);
     played.connection.handle_opened(played.now);
     played.hear(created(create.watch_id, 9));
     played.hear(events(create.watch_id, 9, &[5]));
