@@ -232,6 +232,27 @@ fn a_connection_survives_a_silence_that_ends() {
 }
 
 #[test]
+fn nothing_overtakes_what_was_on_its_way_when_a_silence_began() {
+    let (world, caller) = world(1, |_| {});
+    let other = Caller::new(&world);
+    world.block_on(async {
+        let mut watch = caller.open(0, WATCH, WATCH_FOO).await.unwrap();
+        watch.line().await;
+        caller.transport.silence();
+        other.get(0, PUT, FOO_BAR).await;
+        world.sleep(seconds(1)).await;
+        let mut faults = Faults::none();
+        (faults.min_latency, faults.max_latency) = (seconds(1), seconds(1));
+        caller.transport.set_faults(faults);
+        other.get(0, PUT, FOO_BAR).await;
+        // The second event is under way when the silence turns into something else.
+        caller.transport.refuse();
+        assert_eq!(revision(&watch.line().await["result"]), 2);
+        assert_eq!(revision(&watch.line().await["result"]), 3);
+    });
+}
+
+#[test]
 fn cutting_all_connections_breaks_them_and_releases_what_they_held() {
     let (world, caller) = world(1, |_| {});
     world.block_on(async {

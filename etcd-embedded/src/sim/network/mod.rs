@@ -212,16 +212,15 @@ impl Universe {
             Reach::Open => side.outages.remove(&node),
             _ => side.outages.insert(node, reach),
         };
-        match reach {
-            Reach::Open => {
-                // All of it goes on, before anything that was sent later; what concerns a member that is still out of
-                // reach comes back here.
-                for event in std::mem::take(&mut side.limbo) {
-                    self.handle_event(event);
-                }
+        if reach != Reach::Silent {
+            // All of it goes on, before anything that was sent later; what concerns a member that is still out of reach
+            // comes back here.
+            for event in std::mem::take(&mut side.limbo) {
+                self.handle_event(event);
             }
-            Reach::Refused => self.cut(|connection| connection.client == client && connection.node == node),
-            Reach::Silent => {}
+        }
+        if reach == Reach::Refused {
+            self.cut(|connection| connection.client == client && connection.node == node);
         }
     }
 }
