@@ -1,6 +1,7 @@
 //! Many seeds, and the command that repeats the one that failed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::{Duration, Instant};
 
 use super::World;
 
@@ -19,7 +20,8 @@ pub fn run(count: u64, mut test: impl FnMut(&World)) {
 /// | `SIM_SEEDS` | this many instead of `count` |
 /// | `SIM_FIRST_SEED` | beginning with this one |
 ///
-/// When the test panics, the seed and a command that runs it again go to the standard error, and the panic goes on.
+/// When the test panics, the seed and a command that runs it again go to the standard error, and the panic goes on. A
+/// long run tells there how far it is.
 ///
 /// # Panics
 ///
@@ -32,7 +34,9 @@ pub fn seeds(count: u64, mut test: impl FnMut(u64)) {
             variable("SIM_SEEDS").unwrap_or(count),
         ),
     };
+    let mut progress = Progress::new(count);
     for seed in first..first.saturating_add(count) {
+        progress.note(seed - first);
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| test(seed))) {
             eprintln!(
                 "\nfails with seed {seed}; run it again with\n  {}\n",
@@ -40,6 +44,39 @@ pub fn seeds(count: u64, mut test: impl FnMut(u64)) {
             );
             resume_unwind(panic);
         }
+    }
+}
+
+/// Tells of a long run how far it is.
+struct Progress {
+    count: u64,
+    begun: Instant,
+    told: Instant,
+}
+
+impl Progress {
+    const INTERVAL: Duration = Duration::from_secs(30);
+
+    fn new(count: u64) -> Self {
+        let now = Instant::now();
+        Self {
+            count,
+            begun: now,
+            told: now,
+        }
+    }
+
+    fn note(&mut self, done: u64) {
+        if self.told.elapsed() < Self::INTERVAL {
+            return;
+        }
+        self.told = Instant::now();
+        let seconds = self.begun.elapsed().as_secs_f64();
+        let left = (self.count - done) as f64 * seconds / done.max(1) as f64;
+        eprintln!(
+            "{done} of {} seeds in {seconds:.0} s, {left:.0} s to go",
+            self.count
+        );
     }
 }
 
