@@ -1,12 +1,18 @@
 //! Holders of leases, and a server that lets them go when it may.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyetcd::{Lease, LeaseState, LostReason};
 use etcd_embedded::sim::{Disturbance, Faults, Schedule, World, seeds};
 
+use futures_util::future::join_all;
+
+use crate::pace::Pace;
+use crate::trial::{Task, Trial};
 use crate::writers::client;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -26,9 +32,9 @@ fn deadlines(world: &World) -> BTreeMap<i64, Instant> {
 }
 
 /// P3: who is told that he holds a lease does so.
-fn nobody_is_deceived(world: &World, leases: &[Lease]) {
+fn nobody_is_deceived<'a>(world: &World, leases: impl IntoIterator<Item = &'a Lease>) {
     let (now, deadlines) = (world.now(), deadlines(world));
-    for lease in leases.iter().filter(|lease| lease.is_held()) {
+    for lease in leases.into_iter().filter(|lease| lease.is_held()) {
         let deadline = deadlines.get(&lease.id());
         assert!(
             deadline.is_some_and(|deadline| now < *deadline),
@@ -105,7 +111,7 @@ fn the_loss_of_a_lease_is_told_before_the_server_may_let_it_go() {
                 );
                 assert!(!lease.is_held(), "what is lost stays lost");
             });
-            let holders = Box::pin(futures_util::future::join_all(holders));
+            let holders = Box::pin(join_all(holders));
             futures_util::future::select(holders, world.sleep(120 * SECOND)).await;
         });
     });
@@ -165,4 +171,114 @@ fn nothing_is_left_of_leases_that_nobody_wants_any_more() {
         world.advance(700 * SECOND);
         assert_eq!(deadlines(&world).len(), 0);
     });
+}
+
+/// Leases that come and go, and what members knew of them.
+#[derive(Default)]
+struct Register {
+    held: Vec<Rc<Lease>>,
+    /// Those that some member had.
+    granted: BTreeSet<i64>,
+    told: usize,
+}
+
+impl Register {
+    /// No member has let go what somebody holds: what a member no longer has was ended by the cluster.
+    fn check(&mut self, world: &World) {
+        let cluster = world.cluster();
+        for member in 0..cluster.len() {
+            let present: BTreeSet<i64> = cluster.inspect(member, |server| server.leases().ids().collect());
+            for lease in self.held.iter().filter(|lease| lease.is_held()) {
+                let id = lease.id();
+                let is_gone = self.granted.contains(&id) && !present.contains(&id);
+                assert!(
+                    !is_gone,
+                    "at {:?} {lease:?}, and member {member} has ended it",
+                    world.elapsed()
+                );
+            }
+        }
+        // By all members: one that lags behind may not have it yet.
+        let mut common: Option<BTreeSet<i64>> = None;
+        for member in 0..cluster.len() {
+            let present: BTreeSet<i64> = cluster.inspect(member, |server| server.leases().ids().collect());
+            common = Some(match common {
+                None => present,
+                Some(common) => &common & &present,
+            });
+        }
+        self.granted.extend(common.unwrap_or_default());
+    }
+}
+
+/// Holds one lease after another: each until it is lost, or until its holder has had enough of it.
+async fn hold(trial: &Trial, register: &RefCell<Register>) {
+    let client = trial.client();
+    while trial.is_troubled() {
+        let ttl = 2 + trial.world.random(5);
+        let Some(Ok(lease)) = trial.within(5 * SECOND, client.lease(ttl as u32 * SECOND)).await else {
+            trial.world.sleep(SECOND / 10).await;
+            continue;
+        };
+        let lease = Rc::new(lease);
+        register.borrow_mut().held.push(lease.clone());
+        if let Some(lost) = trial.within(3 * trial.pace.trouble, lease.lost()).await {
+            let LostReason::Expired { .. } = lost.reason() else {
+                panic!("the server lost a lease that it was to keep alive: {lost:?}");
+            };
+            assert!(!lease.is_held(), "what is lost stays lost");
+            register.borrow_mut().told += 1;
+        }
+        register.borrow_mut().held.retain(|held| held.id() != lease.id());
+    }
+}
+
+/// A run of some holders; returns how many were told of a loss.
+fn run(trial: &Trial) -> usize {
+    let world = &trial.world;
+    let register = RefCell::new(Register::default());
+    let mut tasks: Vec<Task<'_>> = Vec::new();
+    for _ in 0..4 {
+        tasks.push(Box::pin(hold(trial, &register)));
+    }
+    tasks.push(Box::pin(async {
+        loop {
+            register.borrow_mut().check(world);
+            if world.cluster().len() == 1 {
+                let held = register.borrow().held.clone();
+                nobody_is_deceived(world, held.iter().map(|lease| &**lease));
+            }
+            world.sleep(2 * LOOK).await;
+        }
+    }));
+    trial.run_troubled(join_all(tasks));
+    let told = register.take().told;
+    // Whatever is still under way arrives, and what nobody revoked expires.
+    world.advance(20 * SECOND);
+    for member in 0..world.cluster().len() {
+        let left = world
+            .cluster()
+            .inspect(member, |server| server.leases().ids().count());
+        assert_eq!(left, 0, "leases are left behind");
+    }
+    told
+}
+
+fn runs(count: u64, members: usize) {
+    let mut told = 0;
+    seeds(count, |seed| {
+        told += run(&Trial::new(seed, Pace::LEASES, members));
+    });
+    eprintln!("{told} leases were lost in time");
+    assert_ne!(told, 0, "no lease was lost");
+}
+
+#[test]
+fn nobody_is_deceived_by_one_member_in_seconds_of_trouble() {
+    runs(500, 1);
+}
+
+#[test]
+fn nobody_is_deceived_by_a_cluster_in_seconds_of_trouble() {
+    runs(300, 3);
 }

@@ -18,10 +18,6 @@ pub(crate) struct Pace {
     longest: Duration,
     /// How long bytes are held back at most.
     max_stall: Duration,
-    /// How long a server can miss that a client is gone.
-    pub(crate) max_linger: Duration,
-    /// What a message can take on top of that.
-    pub(crate) unnoticed: Duration,
     /// How long a writer rests between two writes, at most.
     pub(crate) rest: Duration,
     /// How long a slow consumer takes for what it was told, at most.
@@ -43,8 +39,6 @@ impl Pace {
         interval: Duration::from_secs(3),
         longest: Duration::from_secs(5),
         max_stall: Duration::from_secs(10),
-        max_linger: Duration::from_secs(150),
-        unnoticed: Duration::from_secs(50),
         rest: Duration::from_millis(200),
         slowness: Duration::from_secs(4),
         patience: Duration::from_secs(80),
@@ -52,25 +46,31 @@ impl Pace {
         limits: None,
     };
 
-    /// Three seconds of trouble with twenty disturbances, for clients that soon lose patience: some milliseconds of
-    /// real time, so that there can be a million such worlds.
+    /// Some seconds with a disturbance every tenth of one, for clients that soon lose patience: a few milliseconds of real
+    /// time, so that there can be a million such worlds.
     pub(crate) const BRISK: Self = Self {
-        trouble: Duration::from_secs(3),
+        trouble: Duration::from_secs(2),
         peace: Duration::from_secs(120),
-        interval: Duration::from_millis(150),
-        longest: Duration::from_millis(600),
-        max_stall: Duration::from_millis(1000),
-        max_linger: Duration::from_secs(5),
-        unnoticed: Duration::from_secs(5),
+        interval: Duration::from_millis(100),
+        longest: Duration::from_millis(500),
+        max_stall: Duration::from_millis(800),
         rest: Duration::from_millis(150),
         slowness: Duration::from_millis(500),
-        patience: Duration::from_millis(1500),
+        patience: Duration::from_millis(1000),
         compaction: Duration::from_millis(800),
         limits: Some([
             Duration::from_millis(300),
             Duration::from_millis(300),
             Duration::from_secs(2),
         ]),
+    };
+
+    /// Ten seconds of trouble, for leases: they last whole seconds.
+    pub(crate) const LEASES: Self = Self {
+        trouble: Duration::from_secs(10),
+        interval: Duration::from_millis(500),
+        longest: Duration::from_millis(1500),
+        ..Self::BRISK
     };
 
     /// All disturbances, but for compactions: who compacts has to write down first what it is that will be gone.
@@ -83,7 +83,6 @@ impl Pace {
     /// The faults, with the times of this pace.
     pub(crate) fn faults(self, mut faults: Faults) -> Faults {
         faults.max_stall = self.max_stall;
-        faults.max_linger = self.max_linger;
         faults
     }
 

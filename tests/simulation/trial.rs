@@ -17,6 +17,10 @@ use crate::pace::Pace;
 /// How many keys there are: `k/0`, `k/1`, …
 pub(crate) const KEYS: u64 = 6;
 
+/// After that time servers have noticed that a client is gone: 150 s at most (see [`Faults::max_linger`]), and what a
+/// message takes.
+const NOTICED: Duration = Duration::from_secs(200);
+
 /// The time between two looks at whether everybody has caught up.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -93,8 +97,13 @@ impl Trial {
     }
 
     /// What comes first: what a future says, or `None` after a random part of `time`.
-    pub(crate) async fn within<F: Future>(&self, time: Duration, future: F) -> Option<F::Output> {
-        match select(pin!(future), pin!(self.world.sleep(self.part(time)))).await {
+    pub(crate) async fn within<F: IntoFuture>(&self, time: Duration, future: F) -> Option<F::Output> {
+        match select(
+            pin!(future.into_future()),
+            pin!(self.world.sleep(self.part(time))),
+        )
+        .await
+        {
             Either::Left((output, _)) => Some(output),
             Either::Right(_) => None,
         }
@@ -150,23 +159,32 @@ impl Trial {
     }
 
     /// Lets everybody do what he does, first while things go wrong and then until all have `caught_up` with the last
-    /// writes. Returns the newest revision, with which they have to have caught up by then.
+    /// writes. Returns the revision that they have to have reached by then.
     pub(crate) fn run<'a>(&'a self, tasks: Vec<Task<'a>>, caught_up: impl Fn(Marks) -> bool) -> i64 {
         let mut all = join_all(tasks);
-        let trouble = self
-            .world
-            .sleep(self.pace.trouble.saturating_sub(self.world.elapsed()));
-        self.world.block_on(select(&mut all, trouble));
-        self.world.calm_down();
+        self.run_troubled(&mut all);
         let end = async {
             let marks = self.mark().await;
             while !caught_up(marks) {
                 self.world.sleep(LOOK).await;
             }
+            marks.delete
         };
         let end = select(Box::pin(end), self.world.sleep(self.pace.peace));
-        self.world.block_on(select(end, all));
-        self.chronicle.continue_with(&self.world)
+        let reached = match self.world.block_on(select(end, all)) {
+            Either::Left((Either::Left((reached, _)), _)) => Some(reached),
+            _ => None,
+        };
+        // A write that was on its way for long may still come after the marks.
+        let newest = self.chronicle.continue_with(&self.world);
+        reached.unwrap_or(newest)
+    }
+
+    /// Runs as long as things go wrong, and ends that.
+    pub(crate) fn run_troubled(&self, all: impl Future + Unpin) {
+        let trouble = self.pace.trouble.saturating_sub(self.world.elapsed());
+        self.world.block_on(select(all, self.world.sleep(trouble)));
+        self.world.calm_down();
     }
 
     /// Puts every key and deletes it, and nobody else does.
@@ -194,7 +212,7 @@ impl Trial {
     ///
     /// If something is not.
     pub(crate) fn nothing_is_left(&self) {
-        self.world.advance(self.pace.max_linger + self.pace.unnoticed);
+        self.world.advance(NOTICED);
         assert_eq!(self.world.cluster().watch_count(), 0, "watchers are left behind");
     }
 }

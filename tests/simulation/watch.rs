@@ -99,10 +99,10 @@ fn watches_of_a_cluster_keep_their_promises() {
 
 #[test]
 fn watches_of_one_member_keep_their_promises_in_seconds_of_trouble() {
-    runs(300, Pace::BRISK, 1, 3);
+    runs(300, Pace::BRISK, 1, 2);
 }
 
 #[test]
 fn watches_of_a_cluster_keep_their_promises_in_seconds_of_trouble() {
-    runs(200, Pace::BRISK, 3, 3);
+    runs(200, Pace::BRISK, 3, 2);
 }
