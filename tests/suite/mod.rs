@@ -339,6 +339,11 @@ behaviours! {
             than the leases of its other behaviours live",
         ten_thousand_watches_live_on_one_connection_and_half_of_them_leave,
     }
+    watch_ranges {
+        the_end_of_a_range_names_it_and_the_others_go_on,
+        ranges_that_lost_their_history_while_away_are_named_one_by_one,
+        a_range_that_lags_is_named_and_resumed_and_the_others_go_on,
+    }
     snapshot {
         a_saved_snapshot_is_private_complete_and_can_be_restored,
         a_server_that_falls_silent_midway_is_left_after_the_timeout,

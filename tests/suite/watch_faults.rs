@@ -240,6 +240,7 @@ pub(crate) async fn a_denied_watch_is_told_so_and_others_go_on(world: World) {
             assert_eq!(error.etcd(), Some(EtcdError::PermissionDenied), "{error:?}");
             let error = watch.handle().add(range.0..range.1).await.unwrap_err();
             assert_eq!(error.etcd(), Some(EtcdError::PermissionDenied), "{error:?}");
+            assert_eq!(error.keys(), Some(&(range.0..range.1).into()));
         }
     }
     put(&client, "app/k", 0).await;
