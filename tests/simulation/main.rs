@@ -7,6 +7,7 @@
 
 mod broken_clients;
 mod determinism;
+mod elections;
 mod hour;
 mod leases;
 mod logins;

@@ -208,6 +208,18 @@ behaviours! {
         a_mirror_says_that_it_is_out_of_date_and_comes_back,
         a_dropped_mirror_leaves_no_watcher,
     }
+    observe_leader {
+        who_leads_comes_first_and_then_every_change,
+        a_leadership_handed_over_in_a_transaction_is_never_vacant,
+        the_end_of_a_lease_ends_a_leadership,
+        one_may_wait_until_somebody_leads,
+        who_has_caught_up_knows_who_leads,
+        a_leader_is_who_has_the_oldest_key_below_the_name_as_for_etcd,
+        what_happened_while_the_connection_was_cut_is_told,
+        after_a_compaction_it_is_told_who_leads_by_now,
+        a_dropped_observer_of_a_leader_leaves_no_watcher,
+        it_tells_what_the_servers_own_stream_tells_and_when_nobody_leads,
+    }
     lock {
         a_free_lock_is_taken_at_once_under_a_key_of_its_lease,
         locks_of_other_names_do_not_wait_for_each_other,
