@@ -86,7 +86,8 @@ pub use lease::{
     RegistrationStates,
 };
 pub use observe::{
-    Mirror, MirrorCall, MirrorUpdates, MirrorView, Observe, ObserveCall, ObserveLeader, ObserveLeaderCall,
+    DecodeError, Mirror, MirrorCall, MirrorUpdates, MirrorView, Observe, ObserveCall, ObserveLeader,
+    ObserveLeaderCall,
 };
 pub use pages::{KeyValues, Pages};
 pub use snapshot::{SnapshotCall, SnapshotStream};

@@ -193,9 +193,9 @@ impl ObserveLeader {
         self.observe.status()
     }
 
-    /// Returns once everything has been received that had been written when this was called, with the revision up to which
-    /// that is: [`leader`](Self::leader) is who leads then, as a linearizable read would tell, and the next calls of
-    /// [`try_next`](Self::try_next) return what came without waiting.
+    /// Returns once [`leader`](Self::leader) is who a linearizable read would have named when this was called, or later, with
+    /// the revision of that read. What was received for it, the next calls of [`try_next`](Self::try_next) return without
+    /// waiting. A candidacy that came and went unseen by then may still be told after it.
     ///
     /// Cancel safe: what was received meanwhile is not lost.
     ///

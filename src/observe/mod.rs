@@ -1,5 +1,6 @@
 //! Ranges that are read and then followed.
 
+mod decode;
 mod goal;
 mod leader;
 mod mirror;
@@ -7,6 +8,7 @@ mod stream;
 mod task;
 mod view;
 
+pub use decode::DecodeError;
 pub use leader::{ObserveLeader, ObserveLeaderCall};
 pub use mirror::{Mirror, MirrorCall};
 pub use stream::{Observe, ObserveCall};

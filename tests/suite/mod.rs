@@ -208,6 +208,10 @@ behaviours! {
         a_mirror_says_that_it_is_out_of_date_and_comes_back,
         a_dropped_mirror_leaves_no_watcher,
     }
+    mirror_values {
+        values_in_json_are_held_as_what_they_describe_or_as_an_error_that_names_them,
+        a_decoder_that_fails_is_called_once_a_change_and_named_in_place_of_the_value,
+    }
     observe_leader {
         who_leads_comes_first_and_then_every_change,
         a_leadership_handed_over_in_a_transaction_is_never_vacant,
