@@ -136,7 +136,11 @@ fn a_server_waits_for_its_disk_only_if_asked_to() {
     for dialect in Dialect::ALL {
         for fsync in [false, true] {
             let server = Server::builder(dialect).fsync(fsync).start();
-            let syncs = || server.metric("etcd_disk_wal_fsync_duration_seconds_count").unwrap();
+            let syncs = || {
+                server
+                    .metric("etcd_disk_wal_fsync_duration_seconds_count")
+                    .unwrap()
+            };
             let before = syncs();
             for number in 0..10 {
                 put(&server, "key", &number.to_string());
