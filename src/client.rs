@@ -257,7 +257,7 @@ impl Client {
         Locks::new(self)
     }
 
-    /// Elections, as the server offers them.
+    /// Elections: to run for one, and to follow who leads.
     #[must_use]
     pub fn elections(&self) -> Elections<'_> {
         Elections::new(self)

@@ -85,7 +85,10 @@ pub use lease::{
     KeepAliveCall, Lease, LeaseCall, LeaseStates, Registration, RegistrationCall, RegistrationState,
     RegistrationStates,
 };
-pub use observe::{Mirror, MirrorCall, MirrorUpdates, MirrorView, Observe, ObserveCall};
+pub use observe::{
+    DecodeError, Mirror, MirrorCall, MirrorUpdates, MirrorView, Observe, ObserveCall, ObserveLeader,
+    ObserveLeaderCall,
+};
 pub use pages::{KeyValues, Pages};
 pub use snapshot::{SnapshotCall, SnapshotStream};
 pub use watch::{Watch, WatchBatch, WatchCall, WatchHandle, WatchStatus};
@@ -95,7 +98,8 @@ pub use etcd_core::endpoint::Endpoint;
 pub use etcd_core::error::{self, Error, ErrorKind, EtcdError, LeaseLost, LostReason, Result};
 pub use etcd_core::key::{self, IntoBytes, KeyRange, all_keys, from_key, prefix};
 pub use etcd_core::machine::{
-    BufferLimits, BufferPolicy, LeaseState, ObservationStatus, Observed, ResumeToken, SnapshotProgress,
+    BufferLimits, BufferPolicy, ElectionLeader, LeaseState, ObservationStatus, Observed, ObservedLeader,
+    ResumeToken, SnapshotProgress,
 };
 pub use etcd_core::message::{
     self, Compare, Delete, Get, KeyValue, Put, SortOrder, SortTarget, Txn, TxnOp, TxnOpResponse,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyetcd::embedded::{self, Config, Dialect, EMBEDDED_ENDPOINT};
 #[cfg(not(any(feature = "async-std", feature = "smol")))]
 use anyetcd::error::InvalidArgument;
-use anyetcd::{Client, ErrorKind};
+use anyetcd::{Client, ErrorKind, ObservationStatus};
 
 #[tokio::test]
 async fn each_has_an_etcd_of_its_own_unless_they_share_one() {
@@ -49,6 +49,25 @@ async fn it_lives_on_the_clock_of_its_runtime() {
     assert_eq!(client.get("service").await.unwrap().count, 1);
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(client.get("service").await.unwrap().count, 0);
+}
+
+/// Its task ends with its runtime, and nobody follows the servers any more.
+#[test]
+fn a_mirror_whose_runtime_is_gone_says_so() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let mirror = runtime.block_on(async {
+        let client = Client::embedded().unwrap();
+        client.put("key", "value").await.unwrap();
+        client.mirror("key").await.unwrap()
+    });
+    assert!(!matches!(mirror.status(), ObservationStatus::Over));
+    drop(runtime);
+    assert!(matches!(mirror.status(), ObservationStatus::Over), "{mirror:?}");
+    assert_eq!(mirror.len(), 1, "it still shows what it has");
 }
 
 /// Only Tokio has to run somewhere; the other two start when they are needed.

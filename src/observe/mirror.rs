@@ -1,5 +1,6 @@
 //! A range in memory.
 
+use std::error::Error as StdError;
 use std::fmt;
 use std::future::{IntoFuture, poll_fn};
 use std::pin::pin;
@@ -13,6 +14,7 @@ use etcd_core::message::KeyValue;
 use etcd_core::runtime::{BoxFuture, later};
 use futures_channel::oneshot;
 
+use super::decode::DecodeError;
 use super::goal::Goal;
 use super::stream::{is_progress_unknown, status};
 use super::task::{Decode, Following, content};
@@ -44,7 +46,8 @@ impl MirrorCall<KeyValue> {
         }
     }
 
-    /// Holds what `decode` makes of each pair, once each time it changes, instead of the pair itself.
+    /// Holds what `decode` makes of each pair, once each time it changes, instead of the pair itself. It must not read the
+    /// mirror, nor panic: the mirror would end. What may fail is for [`try_decode`](Self::try_decode).
     ///
     /// ```no_run
     /// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {
@@ -64,15 +67,71 @@ impl MirrorCall<KeyValue> {
         }
     }
 
-    /// Holds each value as the `T` that its JSON describes, or what is wrong with it.
+    /// As [`decode`](Self::decode), for a `decode` that may fail. A value that fails does not end the mirror, nor does it
+    /// leave the one before in its place: its key holds the error, which names it, until it is written again.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> anyetcd::Result<()> {
+    /// # let client = anyetcd::Client::embedded()?;
+    /// client.put("ports/api", "8080").await?;
+    /// client.put("ports/web", "many").await?;
+    /// let ports = client
+    ///     .mirror(anyetcd::prefix("ports/"))
+    ///     .try_decode(|kv| kv.value_str().unwrap_or_default().parse::<u16>())
+    ///     .await?;
+    /// assert_eq!(ports.get("ports/api").unwrap().unwrap(), 8080);
+    /// let error = ports.get("ports/web").unwrap().unwrap_err();
+    /// assert_eq!(error.key(), "ports/web");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_decode<V, E>(
+        self,
+        decode: impl Fn(&KeyValue) -> Result<V, E> + Send + Sync + 'static,
+    ) -> MirrorCall<Result<V, DecodeError>>
+    where
+        E: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        self.decode(move |kv| decode(kv).map_err(|cause| DecodeError::new(kv, cause.into())))
+    }
+
+    /// Holds each value as the `T` that its JSON describes, or the error that says which it is that describes none; see
+    /// [`try_decode`](Self::try_decode).
     ///
     /// Needs the feature `serde`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> anyetcd::Result<()> {
+    /// # let client = anyetcd::Client::embedded()?;
+    /// use std::collections::BTreeMap;
+    ///
+    /// use anyetcd::prefix;
+    ///
+    /// client.put("limits/a", r#"{"cpu": 4, "disk": 100}"#).await?;
+    /// client.put("limits/b", "none").await?;
+    /// let limits = client
+    ///     .mirror(prefix("limits/"))
+    ///     .json::<BTreeMap<String, u32>>() // or any type of your own that is `Deserialize`
+    ///     .await?;
+    /// for (key, limits) in limits.view().iter() {
+    ///     match limits {
+    ///         Ok(limits) => println!("{key:?}: {:?}", limits.get("cpu")),
+    ///         Err(error) => println!("{error}"), // the value of "limits/b", of revision 3, cannot be decoded
+    ///     }
+    /// }
+    /// assert_eq!(limits.get("limits/a").unwrap().unwrap()["cpu"], 4);
+    /// assert_eq!(limits.get("limits/b").unwrap().unwrap_err().key(), "limits/b");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "serde")]
-    pub fn json<T>(self) -> MirrorCall<Result<Arc<T>, Arc<serde_json::Error>>>
+    pub fn json<T>(self) -> MirrorCall<Result<Arc<T>, DecodeError>>
     where
         T: serde::de::DeserializeOwned + Send + Sync + 'static,
     {
-        self.decode(|kv| serde_json::from_slice(&kv.value).map(Arc::new).map_err(Arc::new))
+        self.try_decode(|kv| serde_json::from_slice(&kv.value).map(Arc::new))
     }
 }
 

@@ -189,6 +189,11 @@ impl Observe {
         self.machine.keys()
     }
 
+    /// What was received before and not taken, one by one.
+    pub(super) fn take_received(&mut self) -> Option<Observed> {
+        self.received.pop_front()
+    }
+
     /// Which watch it is that goes on, by number.
     pub(super) fn watches(&self) -> u64 {
         self.watches
@@ -358,7 +363,7 @@ impl Stream for Observe {
     type Item = Result<Observed>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match self.received.pop_front() {
+        match self.take_received() {
             Some(observed) => Poll::Ready(Some(Ok(observed))),
             None => self.poll_observed(cx),
         }

@@ -89,6 +89,9 @@ impl<V: Clone + Send + Sync + 'static> Following<V> {
 
 impl<V: Clone> Drop for Following<V> {
     fn drop(&mut self) {
+        // Also of a runtime that is shut down, or of a panic: what is shown is not kept up to date any more.
+        self.content
+            .modify(|content| content.status = ObservationStatus::Over);
         self.content.close();
     }
 }

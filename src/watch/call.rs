@@ -166,10 +166,21 @@ impl fmt::Debug for WatchCall {
     }
 }
 
-/// Adds a range to a watch; returns once the server watches it.
+/// Adds a range to a watch; returns once the server watches it. Its error names the range.
 ///
 /// Cancel safe: dropped, it leaves nothing behind.
 pub(super) async fn join(
+    client: &Client,
+    members: &Arc<Members>,
+    options: &Options,
+    keys: KeyRange,
+    start: Start,
+) -> Result<()> {
+    let begun = begin(client, members, options, keys.clone(), start).await;
+    begun.map_err(|error| error.with_keys(keys))
+}
+
+async fn begin(
     client: &Client,
     members: &Arc<Members>,
     options: &Options,

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use etcd_core::error::Result;
 use etcd_core::key::KeyRange;
+use etcd_core::machine::ResumeToken;
 
 use super::WatchStatus;
 use super::call::{Options, Start, join};
@@ -58,6 +59,16 @@ impl WatchHandle {
     /// As [`add`](Self::add).
     pub async fn add_from(&self, keys: impl Into<KeyRange>, revision: i64) -> Result<()> {
         self.join(keys.into(), Start::Revision(revision)).await
+    }
+
+    /// As [`add`](Self::add), going on where a watch of the same keys has got to:
+    /// [`WatchBatch::resume_token`](super::WatchBatch::resume_token), which is exact for its range.
+    ///
+    /// # Errors
+    ///
+    /// As [`add`](Self::add), and those of [`WatchCall::resume`](super::WatchCall::resume).
+    pub async fn add_resumed(&self, keys: impl Into<KeyRange>, token: ResumeToken) -> Result<()> {
+        self.join(keys.into(), Start::Token(token)).await
     }
 
     /// Stops watching keys: exactly a range that was added. Events of it that were received and not taken are dropped.

@@ -163,17 +163,18 @@ impl Members {
                 state.ready.push_back(id);
             }
             let before = member.taken;
-            let item = match taken {
+            let keys = member.keys.clone();
+            let batch = match taken {
                 Some(Taken::Batch(batch)) => {
                     member.taken = batch.position();
-                    Ok((member.keys.clone(), batch))
+                    Ok(batch)
                 }
                 Some(Taken::Position(position)) => {
                     member.taken = position;
                     if !wants_progress {
                         continue;
                     }
-                    Ok((member.keys.clone(), EventBatch::new(Vec::new(), before, position)))
+                    Ok(EventBatch::new(Vec::new(), before, position))
                 }
                 Some(Taken::Lagged { position }) => {
                     state.remove(id);
@@ -187,7 +188,11 @@ impl Members {
                     Err(error)
                 }
             };
-            return (Poll::Ready(Some(item.map_err(describe))), has_room);
+            let item = match batch {
+                Ok(batch) => Ok((keys, batch)),
+                Err(error) => Err(describe(error).with_keys(keys)),
+            };
+            return (Poll::Ready(Some(item)), has_room);
         }
         if state.is_closed || state.members.is_empty() {
             state.is_closed = true;

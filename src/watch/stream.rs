@@ -47,7 +47,48 @@ const EVENTS_MAY_TAKE: Duration = Duration::from_secs(1);
 /// Through its [`handle`](Self::handle), ranges come and go while it runs, on the same connection. Each range is a watch
 /// of its own with a position of its own, and a batch belongs to one of them: order and wholeness of revisions hold
 /// within a range. Where a transaction over two ranges has to arrive as one, watch one range that covers both.
-/// An error concerns one range, which is gone then; the stream ends when none is left.
+///
+/// An error concerns one range, which [`Error::keys`] names and which is gone then. The others go on, and the next call
+/// of [`try_next`](Self::try_next) tells of them; the stream ends when none is left. The range may be added again, also
+/// if it was the last, as long as the stream has not said that it is over.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> anyetcd::Result<()> {
+/// # let client = anyetcd::Client::embedded()?;
+/// use anyetcd::ErrorKind;
+/// use anyetcd::error::WatchError;
+///
+/// # let first = client.put("jobs/1", "todo").await?.header.revision;
+/// # let newest = client.put("jobs/1", "done").await?.header.revision;
+/// # client.compact(newest).await?;
+/// let mut watch = client.watch("config").await?;
+/// let handle = watch.handle();
+/// handle.add_from("jobs/1", first).await?; // and somebody has compacted that revision
+/// # client.put("config", "fast").await?;
+/// # let (mut told, mut read) = (0, 0);
+/// loop {
+///     match watch.try_next().await {
+///         Ok(Some(batch)) => println!("{:?}: {:?}", batch.keys(), batch.events()),
+///         Ok(None) => break,
+///         Err(error) => match (error.kind(), error.keys()) {
+///             (ErrorKind::Watch(WatchError::Compacted { .. }), Some(keys)) => {
+///                 let now = client.get(keys.clone()).await?;
+///                 println!("it is {:?} now; how it came to be so cannot be told", now.kvs);
+///                 handle.add_from(keys.clone(), now.header.revision + 1).await?;
+/// #               client.put("jobs/1", "redo").await?;
+/// #               read += 1;
+///             }
+///             _ => return Err(error),
+///         },
+///     }
+/// #   told += 1;
+/// #   if told == 3 { handle.cancel(); }
+/// }
+/// # assert_eq!(read, 1);
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Memory
 ///
@@ -116,12 +157,14 @@ impl Watch {
     ///
     /// # Errors
     ///
-    /// Why a range cannot be watched any longer, after everything that was received of it. See [`Watch`].
+    /// Why a range cannot be watched any longer, after everything that was received of it; [`Error::keys`] says which.
+    /// The other ranges go on. See [`Watch`].
     pub async fn try_next(&mut self) -> Result<Option<WatchBatch>> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await.transpose()
     }
 
-    /// Calls `handle` with each batch, and waits until it is done before it takes the next; until the watch ends.
+    /// Calls `handle` with each batch, and waits until it is done before it takes the next; until the watch ends, or the
+    /// first of its ranges does so with an error: it ends the others with it.
     ///
     /// Cancel safe in that nothing is left behind: dropping it ends the watch.
     ///

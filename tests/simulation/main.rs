@@ -8,6 +8,7 @@
 mod broken_clients;
 mod chronicle;
 mod determinism;
+mod elections;
 mod hour;
 mod leases;
 mod logins;

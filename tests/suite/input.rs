@@ -132,6 +132,7 @@ pub(crate) async fn locks_and_elections_have_names(_world: World) {
     let election = Invalid::EmptyName { what: "election" };
     untouched.assert_refused(&election, [elections.campaign("", 7, "v")]);
     untouched.assert_refused(&election, [elections.leader("")]);
+    untouched.assert_refused(&election, [elections.observe("")]);
     let nobody = LeaderKey::default;
     let leader = Invalid::Missing { what: "leader key" };
     untouched.assert_refused(&leader, [elections.proclaim(nobody(), "v")]);

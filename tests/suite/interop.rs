@@ -121,6 +121,7 @@ pub(crate) async fn etcdctl_campaigns_against_our_leader_and_we_against_its(worl
     let name = world.key("election");
     let lease = world.client.leases().grant(600).await.unwrap().id;
     let elections = world.client.elections();
+    let mut observer = elections.observe(&name).await.unwrap();
     let ours: LeaderKey = elections.campaign(&name, lease, "ours").await.unwrap().leader;
     let _candidate = Etcdctl::spawn(&world, ["elect", &name, "theirs"]);
     contenders(&world.client, &name, 2).await;
@@ -139,6 +140,13 @@ pub(crate) async fn etcdctl_campaigns_against_our_leader_and_we_against_its(worl
     let listening = world.server().etcdctl(["get", "--prefix", &name, "--print-value-only"]);
     assert_eq!(listening.stdout, b"ours again\n");
     world.client.leases().revoke(lease).await.unwrap();
+    let mut led = Vec::new();
+    while led.len() < 5 {
+        let told = observer.try_next().await.unwrap().unwrap();
+        led.push(told.leader.map(|leader| leader.kv.value_str().unwrap().to_owned()));
+    }
+    let named = |name: &str| Some(name.to_owned());
+    assert_eq!(led, [None, named("ours"), named("theirs"), named("ours again"), None]);
 }
 
 /// Waits until so many keys stand for the lock or election; returns them, the oldest first.

@@ -208,6 +208,22 @@ behaviours! {
         a_mirror_says_that_it_is_out_of_date_and_comes_back,
         a_dropped_mirror_leaves_no_watcher,
     }
+    mirror_values {
+        values_in_json_are_held_as_what_they_describe_or_as_an_error_that_names_them,
+        a_decoder_that_fails_is_called_once_a_change_and_named_in_place_of_the_value,
+    }
+    observe_leader {
+        who_leads_comes_first_and_then_every_change,
+        a_leadership_handed_over_in_a_transaction_is_never_vacant,
+        the_end_of_a_lease_ends_a_leadership,
+        one_may_wait_until_somebody_leads,
+        who_has_caught_up_knows_who_leads,
+        a_leader_is_who_has_the_oldest_key_below_the_name_as_for_etcd,
+        what_happened_while_the_connection_was_cut_is_told,
+        after_a_compaction_it_is_told_who_leads_by_now,
+        a_dropped_observer_of_a_leader_leaves_no_watcher,
+        it_tells_what_the_servers_own_stream_tells_and_when_nobody_leads,
+    }
     lock {
         a_free_lock_is_taken_at_once_under_a_key_of_its_lease,
         locks_of_other_names_do_not_wait_for_each_other,
@@ -338,6 +354,11 @@ behaviours! {
         two_hundred_thousand_events_of_the_past_arrive_whole: "serving and decoding them keeps one process busy for longer \
             than the leases of its other behaviours live",
         ten_thousand_watches_live_on_one_connection_and_half_of_them_leave,
+    }
+    watch_ranges {
+        the_end_of_a_range_names_it_and_the_others_go_on,
+        ranges_that_lost_their_history_while_away_are_named_one_by_one,
+        a_range_that_lags_is_named_and_resumed_and_the_others_go_on,
     }
     snapshot {
         a_saved_snapshot_is_private_complete_and_can_be_restored,

@@ -44,6 +44,7 @@ pub use server::ServerError;
 pub use timeout::{Timeout, TimeoutPhase};
 pub use watch::WatchError;
 
+use crate::key::KeyRange;
 use crate::transport::{Delivery, TransportError, TransportErrorKind};
 
 /// A result whose error is [`Error`].
@@ -55,7 +56,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// and [`is_outcome_unknown`](Self::is_outcome_unknown) what it means. [`Display`](fmt::Display) shows one
 /// level, with the call and the endpoint; what is below is [`source`](StdError::source).
 ///
-/// It never holds the request: no key, no value, no password, no token.
+/// It never shows the request: no key, no value, no password, no token. [`keys`](Self::keys) is the one thing of a request
+/// that it holds, and is left out of both ways of printing it.
 #[derive(Clone)]
 pub struct Error(Box<Inner>);
 
@@ -65,6 +67,7 @@ struct Inner {
     endpoint: Option<Box<str>>,
     rpc: Option<&'static str>,
     class: RetryClass,
+    keys: Option<KeyRange>,
 }
 
 /// What happened.
@@ -118,6 +121,7 @@ impl Error {
             endpoint: None,
             rpc: None,
             class: RetryClass::Write,
+            keys: None,
         }))
     }
 
@@ -133,6 +137,13 @@ impl Error {
     #[must_use]
     pub fn with_endpoint(mut self, endpoint: &str) -> Self {
         self.0.endpoint = Some(without_userinfo(endpoint).into());
+        self
+    }
+
+    /// Adds the range that was being watched.
+    #[must_use]
+    pub fn with_keys(mut self, keys: KeyRange) -> Self {
+        self.0.keys = Some(keys);
         self
     }
 
@@ -173,6 +184,13 @@ impl Error {
     #[must_use]
     pub fn rpc(&self) -> Option<&'static str> {
         self.0.rpc
+    }
+
+    /// The range whose watch it ended, or kept from beginning: as it was asked for, so that it can be asked for again.
+    /// `None` if it ended anything else.
+    #[must_use]
+    pub fn keys(&self) -> Option<&KeyRange> {
+        self.0.keys.as_ref()
     }
 
     /// Who has to change something for the request to succeed.

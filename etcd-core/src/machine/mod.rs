@@ -17,6 +17,7 @@
 //! | [`EndpointRing`] | which member is asked first, for all calls of a client |
 //! | [`Session`] | which token calls carry, and when it needs to be replaced |
 //! | [`ClusterGuard`] | whether answers still come from the cluster, and the history, they came from before |
+//! | [`LeaderObservation`] | who leads an election, by what is observed of its candidates |
 //! | [`LeaseKeeper`] | when and how each lease is renewed, and when it must be taken for lost |
 //! | [`Observation`] | how a range is listed and then followed, across compactions |
 //! | [`Pager`] | what the next page of a large range is, and how large |
@@ -27,6 +28,7 @@
 mod backoff;
 mod cluster_guard;
 mod endpoint_ring;
+mod leader_observation;
 mod lease_keeper;
 mod observation;
 mod pager;
@@ -38,6 +40,7 @@ mod watch;
 pub use backoff::Backoff;
 pub use cluster_guard::ClusterGuard;
 pub use endpoint_ring::EndpointRing;
+pub use leader_observation::{ElectionLeader, LeaderObservation, ObservedLeader};
 pub use lease_keeper::{KeeperStep, LeaseKeeper, LeaseKey, LeaseState};
 pub use observation::{Observation, ObservationStatus, ObservationStep, Observed};
 pub use pager::{FIRST_PAGE_KEYS, MAX_PAGE_KEYS, PAGE_BYTES, Pager};

@@ -6,8 +6,8 @@ use crate::{Dialect, Server};
 
 /// Settings of a server that is to start. Made by [`Server::builder`].
 ///
-/// What makes a server slow and does not matter to a client is turned down: data is not synced to disk where the
-/// server can leave that out ([`fsync`](Self::fsync)), and passwords are hashed with the smallest cost.
+/// What makes a server slow and does not matter to a client is turned down: data is not synced to disk
+/// ([`fsync`](Self::fsync)), and passwords are hashed with the smallest cost.
 ///
 /// ```no_run
 /// # use etcd_process::{Dialect, Server};
@@ -73,7 +73,7 @@ impl ServerBuilder {
     }
 
     /// Whether each write reaches the disk before it is answered. Off by default: that only matters when the machine
-    /// fails, not when the server is killed. Dialect g1.6's server always syncs.
+    /// fails, not when the server is killed.
     pub fn fsync(mut self, fsync: bool) -> Self {
         self.fsync = fsync;
         self
@@ -126,8 +126,8 @@ impl ServerBuilder {
 
     /// The arguments that do not depend on ports, folders and names.
     pub(crate) fn own_args(&self) -> impl Iterator<Item = OsString> {
-        let skip_fsync = !self.fsync && self.dialect.can_skip_fsync();
-        let skip_fsync = skip_fsync.then(|| OsString::from("--unsafe-no-fsync"));
+        // etcd 3.4.23 takes it too, although its `--help` does not tell.
+        let skip_fsync = (!self.fsync).then(|| OsString::from("--unsafe-no-fsync"));
         skip_fsync.into_iter().chain(self.args.iter().cloned())
     }
 }

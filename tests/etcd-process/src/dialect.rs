@@ -49,11 +49,6 @@ impl Dialect {
         }
         has("grpc-gateway/internal").then_some(Self::G1_16)
     }
-
-    /// Whether the server knows `--unsafe-no-fsync` (etcd 3.5 and later).
-    pub(crate) fn can_skip_fsync(self) -> bool {
-        self != Self::G1_6
-    }
 }
 
 impl fmt::Display for Dialect {

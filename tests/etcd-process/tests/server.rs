@@ -132,6 +132,26 @@ fn settings_reach_the_server() {
 }
 
 #[test]
+fn a_server_waits_for_its_disk_only_if_asked_to() {
+    for dialect in Dialect::ALL {
+        for fsync in [false, true] {
+            let server = Server::builder(dialect).fsync(fsync).start();
+            let syncs = || {
+                server
+                    .metric("etcd_disk_wal_fsync_duration_seconds_count")
+                    .unwrap()
+            };
+            let before = syncs();
+            for number in 0..10 {
+                put(&server, "key", &number.to_string());
+            }
+            let during = syncs() - before;
+            assert_eq!(during >= 10.0, fsync, "{dialect}: {during} syncs for 10 puts");
+        }
+    }
+}
+
+#[test]
 fn a_chosen_data_directory_outlives_its_server() {
     let folder = std::env::temp_dir().join(format!("etcd-process-kept-{}", std::process::id()));
     let start = || Server::builder(Dialect::G2).data_dir(&folder).start();
