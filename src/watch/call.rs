@@ -196,7 +196,7 @@ async fn begin(
     let deadline = later(shared.runtime.now(), timeout);
     let (revision, origin) = find_start(client, &keys, start, timeout).await?;
     let buffer = BatchBuffer::new(options.policy, options.limits);
-    let Some(member) = members.add(&keys, revision, buffer)? else {
+    let Some(member) = members.add(&keys, (revision, origin), buffer)? else {
         return Ok(());
     };
     let mut joining = Joining {
@@ -241,6 +241,9 @@ async fn find_start(
     let (expected, actual) = (token.cluster_id(), header.cluster_id);
     if expected != 0 && actual != 0 && expected != actual {
         return Err(ClusterChanged::ClusterId { expected, actual }.into());
+    }
+    if !token.is_reached() {
+        return Ok((token.revision(), WatchOrigin::Given));
     }
     let (seen, actual) = (token.revision() - 1, header.revision);
     if actual < seen {

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use etcd_core::error::{Error, Result, WatchError};
 use etcd_core::key::KeyRange;
-use etcd_core::machine::{BatchBuffer, EventBatch, Offered, Taken, WatchId, WatchOutput};
+use etcd_core::machine::{BatchBuffer, EventBatch, Offered, Taken, WatchId, WatchOrigin, WatchOutput};
 use etcd_core::message;
 use etcd_core::rpc::Request;
 
@@ -29,19 +29,27 @@ struct State {
     /// Those that have something to take, each once.
     ready: VecDeque<MemberId>,
     /// Where the ranges that are gone had got to.
-    left_at: i64,
+    left_at: Place,
     is_closed: bool,
     reader: Option<Waker>,
     /// Whoever waits for a creation, or for progress.
     waiting: Vec<Waker>,
 }
 
+/// Where a range has got to.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// The first revision whose events have not been taken.
+    pub(super) position: i64,
+    /// Whether the revision before that is known to exist: a watch can be asked to start in the future.
+    pub(super) is_reached: bool,
+}
+
 struct Member {
     keys: KeyRange,
     buffer: BatchBuffer,
     is_ready: bool,
-    /// The first revision whose events have not been taken.
-    taken: i64,
+    taken: Place,
     /// The first revision whose events have not been received.
     received: i64,
     is_created: bool,
@@ -71,7 +79,12 @@ impl Members {
     /// # Errors
     ///
     /// [`WatchError::Canceled`] if the watch is over.
-    pub(super) fn add(&self, keys: &KeyRange, start: i64, buffer: BatchBuffer) -> Result<Option<MemberId>> {
+    pub(super) fn add(
+        &self,
+        keys: &KeyRange,
+        (start, origin): (i64, WatchOrigin),
+        buffer: BatchBuffer,
+    ) -> Result<Option<MemberId>> {
         let mut state = lock(&self.state);
         if state.is_closed {
             return Err(WatchError::Canceled.into());
@@ -85,7 +98,10 @@ impl Members {
             keys: keys.clone(),
             buffer,
             is_ready: false,
-            taken: start,
+            taken: Place {
+                position: start,
+                is_reached: origin != WatchOrigin::Given,
+            },
             received: start,
             is_created: false,
             is_joined: false,
@@ -162,15 +178,15 @@ impl Members {
             if member.is_ready && taken.is_some() {
                 state.ready.push_back(id);
             }
-            let before = member.taken;
+            let before = member.taken.position;
             let keys = member.keys.clone();
             let batch = match taken {
                 Some(Taken::Batch(batch)) => {
-                    member.taken = batch.position();
+                    member.taken = Place::reached(batch.position());
                     Ok(batch)
                 }
                 Some(Taken::Position(position)) => {
-                    member.taken = position;
+                    member.taken = Place::reached(position);
                     if !wants_progress {
                         continue;
                     }
@@ -267,7 +283,7 @@ impl Members {
         let (links, wakers) = {
             let mut state = lock(&self.state);
             state.is_closed = true;
-            state.left_at = state.position();
+            state.left_at = state.place();
             let members = std::mem::take(&mut state.members);
             state.ready.clear();
             let links = members.into_values().filter_map(|member| member.link).collect();
@@ -284,15 +300,24 @@ impl Members {
         joined.map(|member| member.keys.clone()).collect()
     }
 
-    /// The first revision of which something may not have been taken yet.
-    pub(super) fn position(&self) -> i64 {
-        lock(&self.state).position()
+    /// Where the range is that lies furthest behind.
+    pub(super) fn place(&self) -> Place {
+        lock(&self.state).place()
     }
 
     /// Where a watch of one of the ranges is.
     pub(super) fn link(&self) -> Option<Link> {
         let state = lock(&self.state);
         state.members.values().find_map(|member| member.link.clone())
+    }
+}
+
+impl Place {
+    fn reached(position: i64) -> Self {
+        Self {
+            position,
+            is_reached: true,
+        }
     }
 }
 
@@ -303,7 +328,7 @@ impl Member {
 }
 
 impl State {
-    fn position(&self) -> i64 {
+    fn place(&self) -> Place {
         let joined = self.members.values().filter(|member| member.is_joined);
         let lowest = joined.map(|member| member.taken).min();
         lowest.unwrap_or(self.left_at)

@@ -192,7 +192,7 @@ impl Watch {
     /// has been.
     #[must_use]
     pub fn position(&self) -> i64 {
-        self.members.position()
+        self.members.place().position
     }
 
     /// Where to go on after what has been taken so far, to be stored and
@@ -202,7 +202,13 @@ impl Watch {
     /// [`WatchBatch::resume_token`] is exact for its range.
     #[must_use]
     pub fn resume_token(&self) -> ResumeToken {
-        ResumeToken::new(cluster_id(&self.client), self.position())
+        let place = self.members.place();
+        let token = ResumeToken::new(cluster_id(&self.client), place.position);
+        if place.is_reached {
+            token
+        } else {
+            token.not_reached()
+        }
     }
 
     /// How the connection is.

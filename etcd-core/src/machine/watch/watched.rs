@@ -12,6 +12,8 @@ pub(super) struct Watched {
     pub(super) create: WatchCreate,
     /// The highest revision that is known to have existed; 0 for none.
     pub(super) seen: i64,
+    /// The same when the read under way was begun, which need not show more.
+    pub(super) seen_before_read: i64,
     pub(super) phase: Phase,
     /// How often in a row a server refused to create it for reasons that may pass.
     pub(super) refusals: u32,
@@ -45,6 +47,7 @@ impl Watched {
             // Whoever asked for it or not: it keeps the position of a watch from being compacted away.
             create: create.progress_notify(),
             seen: if origin == WatchOrigin::Given { 0 } else { before },
+            seen_before_read: 0,
             phase: Phase::Queued,
             refusals: 0,
             unexplained: 0,

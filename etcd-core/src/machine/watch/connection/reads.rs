@@ -74,6 +74,9 @@ impl WatchConnection {
                 Reason::Revision | Reason::Reachable => Get::new(KeyRange::single(key)),
             };
             self.reading = Some((reason, id));
+            for watched in self.watches.values_mut() {
+                watched.seen_before_read = watched.seen;
+            }
             return Some(get.keys_only());
         }
         None
@@ -114,13 +117,13 @@ impl WatchConnection {
         self.read_again_at = Some(now + READ_AGAIN_AFTER);
     }
 
-    /// Ends the watches that have seen more than there is.
+    /// Ends the watches that had seen more than there is.
     fn end_those_ahead_of(&mut self, revision: i64) {
         let ahead: Vec<_> = self
             .watches
             .iter()
-            .filter(|(_, watched)| watched.seen > revision)
-            .map(|(id, watched)| (*id, watched.seen))
+            .filter(|(_, watched)| watched.seen_before_read > revision)
+            .map(|(id, watched)| (*id, watched.seen_before_read))
             .collect();
         for (id, seen) in ahead {
             let actual = revision;

@@ -216,6 +216,25 @@ fn a_history_that_ends_before_what_was_seen_is_reported() {
 }
 
 #[test]
+fn a_read_that_began_before_more_was_seen_need_not_show_it() {
+    let mut played = Played::new();
+    played.watch_from(5, WatchOrigin::Resumed);
+    played.open();
+    let wire = played.sent_create().watch_id;
+    played.hear(created(wire, 9));
+    let denied = played.watch(5);
+    let denied_wire = played.sent_create().watch_id;
+    played.hear(refused_under(denied_wire, DENIED));
+    assert!(
+        matches!(played.step(), WatchStep::Read(_)),
+        "{denied:?} is checked"
+    );
+    played.hear(events(wire, 12, &[10, 12]));
+    played.connection.handle_read(played.now, Ok(9), 0);
+    assert_eq!(played.connection.len(), 2);
+}
+
+#[test]
 fn another_cluster_ends_every_watch() {
     let mut played = Played::new();
     played.watch(5);
