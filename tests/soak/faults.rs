@@ -1,0 +1,158 @@
+//! What befalls one server, and the way to it.
+
+use anyetcd::Client;
+use etcd_process::Server;
+
+use crate::proxy::Proxy;
+use crate::soak::Soak;
+use crate::world::{SILENCE, blocking};
+
+/// Something that goes wrong.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    /// All connections are cut.
+    Cut,
+    /// A few answers end in the middle.
+    Tear,
+    /// SIGKILL, and a new start.
+    Kill,
+    /// SIGSTOP, for longer than a watch waits.
+    Freeze,
+    /// A compaction right behind the newest revision.
+    CompactNear,
+    /// A compaction at a revision that is long gone by.
+    CompactFar,
+    /// A compaction while no watch is connected, at a revision that none of them was told of.
+    CompactAway,
+}
+
+const FAULTS: [Fault; 7] = [
+    Fault::Cut,
+    Fault::Tear,
+    Fault::Kill,
+    Fault::Freeze,
+    Fault::CompactNear,
+    Fault::CompactFar,
+    Fault::CompactAway,
+];
+
+/// Nobody listens here.
+const NOWHERE: &str = "127.0.0.1:1";
+
+/// A server, and what lies between it and its clients.
+pub(crate) struct Disturbed {
+    pub(crate) server: Server,
+    /// The way of the watches.
+    pub(crate) watches: Proxy,
+    /// The way of some of the writers.
+    pub(crate) writes: Proxy,
+}
+
+/// Has every fault happen `times` times, in an order that is drawn, spread over all that is written.
+pub(crate) async fn disturb(soak: &Soak, mut disturbed: Disturbed, direct: &Client, times: usize) -> Disturbed {
+    let mut faults = FAULTS.repeat(times);
+    soak.dice.shuffle(&mut faults);
+    let share = soak.plan.revisions / (faults.len() + 1);
+    let all_watch = || !soak.watches().is_empty();
+    soak.until("there are watches", all_watch).await;
+    soak.until_connected().await;
+    for (round, fault) in faults.into_iter().enumerate() {
+        // They go on during the round, and leave something for the next.
+        soak.writing.allow((round + 2) * share);
+        let begin = (round + 1) * share;
+        soak.until("enough is written", || soak.writing.count() >= begin).await;
+        soak.tell(format_args!("{fault:?}"));
+        disturbed = disturbed.strike(soak, fault, direct, share).await;
+        soak.until_connected().await;
+    }
+    soak.writing.allow(usize::MAX);
+    disturbed
+}
+
+impl Disturbed {
+    /// Has something happen, and waits until everybody has noticed.
+    async fn strike(mut self, soak: &Soak, fault: Fault, direct: &Client, share: usize) -> Self {
+        let before = soak.connections();
+        assert!(!before.is_empty(), "nobody is there to be disturbed");
+        match fault {
+            Fault::Cut => {
+                self.cut();
+                soak.until_gone(before).await;
+            }
+            Fault::Tear => {
+                self.watches.tear_answers(3);
+                self.writes.tear_answers(3);
+                let is_torn = || self.watches.has_cut_all() && self.writes.has_cut_all();
+                soak.until("answers are torn", is_torn).await;
+            }
+            Fault::Kill => {
+                self.server = blocking(move || {
+                    self.server.kill();
+                    self.server
+                })
+                .await;
+                soak.until_gone(before).await;
+                self.server = blocking(move || {
+                    self.server.restart();
+                    self.server
+                })
+                .await;
+            }
+            Fault::Freeze => {
+                self.server.freeze();
+                soak.world.sleep(SILENCE).await;
+                soak.until_gone(before).await;
+                self.server.thaw();
+            }
+            Fault::CompactNear => compact_near(soak, direct).await,
+            Fault::CompactFar => compact_far(soak, direct).await,
+            Fault::CompactAway => {
+                soak.set_away(true);
+                let written = soak.writing.count();
+                self.watches.lead_to(NOWHERE.parse().unwrap());
+                soak.until_gone(before).await;
+                let enough = written + share / 3;
+                soak.until("much is written", || soak.writing.count() >= enough).await;
+                // Nobody can lose the deletions of a revision that all have missed.
+                let deletes = |number| soak.plan.deletes(number);
+                let revision = soak.writing.newest(i64::MAX, deletes).expect("many delete");
+                soak.compact(direct, revision, soak.dice.roll(2) == 0).await;
+                self.watches.lead_to(self.server.client_addr());
+                soak.set_away(false);
+            }
+        }
+        self
+    }
+
+    fn cut(&self) {
+        self.watches.cut();
+        self.writes.cut();
+    }
+}
+
+/// Compacts right behind the newest revision.
+pub(crate) async fn compact_near(soak: &Soak, client: &Client) {
+    compact_up_to(soak, client, soak.writing.revision()).await;
+}
+
+/// Compacts half of what was left by the last compaction.
+pub(crate) async fn compact_far(soak: &Soak, client: &Client) {
+    let (last, newest) = (soak.compacted(), soak.writing.revision());
+    compact_up_to(soak, client, last + (newest - last) / 2).await;
+}
+
+/// Compacts at `latest` or a little before, under the watches. A watch that is catching up, and has come exactly as far, loses
+/// the deletions of that revision where servers do that, and nothing shows it (`docs/watching.md`): so there are none.
+async fn compact_up_to(soak: &Soak, client: &Client, latest: i64) {
+    let is_safe = |number| !soak.world.loses_deletions() || !soak.plan.deletes(number);
+    let revision = soak.writing.newest(latest, is_safe).expect("most delete nothing");
+    if revision > soak.compacted() + 2 {
+        soak.compact(client, revision, soak.dice.roll(2) == 0).await;
+    }
+}
+
+/// How often each fault happens: once for so many revisions, but not less than three times.
+pub(crate) fn times(revisions: usize) -> usize {
+    const REVISIONS: usize = 5_000;
+    (revisions / REVISIONS).max(3)
+}
