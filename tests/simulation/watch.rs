@@ -201,12 +201,17 @@ impl Wish {
 async fn watch(world: &World, wish: Wish, record: WatchRecorder, chronicle: Chronicle) {
     let mut client = client(world);
     let mut call = wish.call(&client);
+    // A token continues what has begun: what lies between would not be missed in a new beginning.
+    let mut begins = true;
     loop {
         let Ok(mut watch) = call.clone().await else {
             world.sleep(SECOND).await;
             continue;
         };
-        record.started(world.now(), watch.position());
+        if begins {
+            record.started(world.now(), watch.position());
+        }
+        begins = false;
         let revision = match follow(world, &wish, &mut watch, &record).await {
             End::Over(error) => match error.kind() {
                 ErrorKind::Watch(WatchError::Compacted {
@@ -225,6 +230,7 @@ async fn watch(world: &World, wish: Wish, record: WatchRecorder, chronicle: Chro
                     record.push(world.now(), WatchItem::Lagged { resume_revision });
                     let token = watch.resume_token();
                     assert_eq!(token.revision(), resume_revision);
+                    record.reopened(world.now(), resume_revision);
                     call = wish.call(&client).resume(token);
                     continue;
                 }
@@ -233,12 +239,14 @@ async fn watch(world: &World, wish: Wish, record: WatchRecorder, chronicle: Chro
             End::Moved => {
                 let token = watch.resume_token();
                 drop(watch);
+                record.reopened(world.now(), token.revision());
                 client = crate::writers::client(world);
                 call = wish.call(&client).resume(token);
                 continue;
             }
         };
         call = wish.call(&client).start_revision(revision);
+        begins = true;
     }
 }
 

@@ -49,20 +49,18 @@ pub(crate) struct Disturbed {
 }
 
 /// Has every fault happen `times` times, in an order that is drawn, spread over all that is written.
-pub(crate) async fn disturb(soak: &Soak, mut disturbed: Disturbed, direct: &Client, times: usize) -> Disturbed {
+pub(crate) async fn disturb(
+    soak: &Soak,
+    mut disturbed: Disturbed,
+    direct: &Client,
+    times: usize,
+) -> Disturbed {
     let mut faults = FAULTS.repeat(times);
     soak.dice.shuffle(&mut faults);
-    let share = soak.plan.revisions / (faults.len() + 1);
-    let all_watch = || !soak.watches().is_empty();
-    soak.until("there are watches", all_watch).await;
-    soak.until_connected().await;
-    for (round, fault) in faults.into_iter().enumerate() {
-        // They go on during the round, and leave something for the next.
-        soak.writing.allow((round + 2) * share);
-        let begin = (round + 1) * share;
-        soak.until("enough is written", || soak.writing.count() >= begin).await;
+    for (round, fault) in faults.iter().enumerate() {
+        let share = soak.begin_round(round, faults.len()).await;
         soak.tell(format_args!("{fault:?}"));
-        disturbed = disturbed.strike(soak, fault, direct, share).await;
+        disturbed = disturbed.strike(soak, *fault, direct, share).await;
         soak.until_connected().await;
     }
     soak.writing.allow(usize::MAX);
@@ -108,11 +106,9 @@ impl Disturbed {
             Fault::CompactFar => compact_far(soak, direct).await,
             Fault::CompactAway => {
                 soak.set_away(true);
-                let written = soak.writing.count();
                 self.watches.lead_to(NOWHERE.parse().unwrap());
                 soak.until_gone(before).await;
-                let enough = written + share / 3;
-                soak.until("much is written", || soak.writing.count() >= enough).await;
+                soak.until_written(share / 3).await;
                 // Nobody can lose the deletions of a revision that all have missed.
                 let deletes = |number| soak.plan.deletes(number);
                 let revision = soak.writing.newest(i64::MAX, deletes).expect("many delete");

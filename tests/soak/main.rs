@@ -9,6 +9,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod cast;
+mod cluster;
 mod dice;
 mod faults;
 mod observers;
@@ -43,6 +45,11 @@ macro_rules! soaks {
             #[test]
             fn watches_of_one_server_keep_their_promises() {
                 crate::$runtime(Dialect::$dialect, crate::one_server::soak);
+            }
+
+            #[test]
+            fn watches_of_a_cluster_keep_their_promises() {
+                crate::$runtime(Dialect::$dialect, crate::cluster::soak);
             }
         }
     };

@@ -2,20 +2,25 @@
 
 use std::time::Duration;
 
-use anyetcd::{Client, KeyValue, Mirror, ObservationStatus, Observed};
+use anyetcd::{Client, KeyRange, KeyValue, Mirror, ObservationStatus, Observed};
 use etcd_guarantees::{ObserverItem, ObserverRecorder};
 use futures_util::future::{Either, select};
 
 use crate::plan;
 use crate::soak::Soak;
 
-/// Follows all keys by events.
+/// What is observed.
+fn keys() -> KeyRange {
+    plan::some_keys(0..20)
+}
+
+/// Follows the keys by events.
 pub(crate) async fn observe(soak: &Soak, client: Client) {
     const NAME: &str = "observer";
-    let record = soak.recorder.observer(NAME, plan::keys());
+    let record = soak.recorder.observer(NAME, keys());
     let now = || soak.world.now();
     let mut observe = loop {
-        match client.observe(plan::keys()).prev_kv().await {
+        match client.observe(keys()).prev_kv().await {
             Ok(observe) => break observe,
             Err(error) => soak.must_pass(&error),
         }
@@ -36,7 +41,11 @@ pub(crate) async fn observe(soak: &Soak, client: Client) {
         soak.tally.note(NAME, |counts| counts.batches += 1);
         match observed {
             Observed::Snapshot { revision, kvs } => record.snapshot(now(), revision, kvs),
-            Observed::Changes { revision, events, is_synthetic } => {
+            Observed::Changes {
+                revision,
+                events,
+                is_synthetic,
+            } => {
                 soak.tally.note(NAME, |counts| {
                     counts.events += events.len();
                     counts.compacted += usize::from(is_synthetic);
@@ -57,12 +66,12 @@ pub(crate) async fn observe(soak: &Soak, client: Client) {
     }
 }
 
-/// Keeps all keys in memory, and looks at them now and then.
+/// Keeps the keys in memory, and looks at them now and then.
 pub(crate) async fn mirror(soak: &Soak, client: Client) {
     const NAME: &str = "mirror";
-    let record = soak.recorder.observer(NAME, plan::keys());
+    let record = soak.recorder.observer(NAME, keys());
     let mirror = loop {
-        match client.mirror(plan::keys()).await {
+        match client.mirror(keys()).await {
             Ok(mirror) => break mirror,
             Err(error) => soak.must_pass(&error),
         }
@@ -74,7 +83,10 @@ pub(crate) async fn mirror(soak: &Soak, client: Client) {
             let written = soak.writing.revision();
             match mirror.sync().await {
                 Ok(revision) => {
-                    assert!(revision >= written, "synced at {revision} after {written} was written");
+                    assert!(
+                        revision >= written,
+                        "synced at {revision} after {written} was written"
+                    );
                     note_view(soak, NAME, &record, &mirror, revision);
                 }
                 Err(error) => soak.must_pass(&error),
@@ -87,7 +99,11 @@ pub(crate) async fn mirror(soak: &Soak, client: Client) {
     }
     note_view(soak, NAME, &record, &mirror, last);
     let held: Vec<KeyValue> = mirror.view().iter().map(|(_, kv)| kv.clone()).collect();
-    assert_eq!(held, client.get(plan::keys()).await.unwrap().kvs, "the server has something else");
+    assert_eq!(
+        held,
+        client.get(keys()).await.unwrap().kvs,
+        "the server has something else"
+    );
     assert!(matches!(mirror.status(), ObservationStatus::Following));
 }
 

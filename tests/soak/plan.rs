@@ -7,6 +7,7 @@
 use std::collections::hash_map::RandomState;
 use std::env;
 use std::hash::BuildHasher;
+use std::ops::Range;
 
 use anyetcd::{Compare, Delete, Get, KeyRange, Put, Txn, TxnOp, prefix};
 
@@ -37,7 +38,8 @@ impl Plan {
     /// As the environment says, with a seed of its own otherwise. `share`: how much of the revisions of a whole soak.
     pub(crate) fn of_share(tenths: usize) -> Self {
         let number = |name| env::var(name).ok().map(|text: String| text.parse().expect(name));
-        let revisions = number("SOAK_REVISIONS").map_or(20_000, |revisions: u64| revisions as usize) * tenths / 10;
+        let revisions =
+            number("SOAK_REVISIONS").map_or(20_000, |revisions: u64| revisions as usize) * tenths / 10;
         let by_chance = || RandomState::new().hash_one(0);
         Self {
             seed: number("SOAK_SEED").unwrap_or_else(by_chance),
@@ -74,7 +76,9 @@ impl Plan {
     /// Whether number `number` may delete something.
     pub(crate) fn deletes(&self, number: usize) -> bool {
         let changes = self.changes(number);
-        changes.iter().any(|change| matches!(change, Change::Delete { .. }))
+        changes
+            .iter()
+            .any(|change| matches!(change, Change::Delete { .. }))
     }
 
     /// The transaction that writes number `number`, and otherwise reads what was written of it before.
@@ -99,6 +103,11 @@ pub(crate) fn key(number: usize) -> String {
 /// All keys that change all the time.
 pub(crate) fn keys() -> KeyRange {
     prefix("k/")
+}
+
+/// Those from one number to before another.
+pub(crate) fn some_keys(numbers: Range<usize>) -> KeyRange {
+    (key(numbers.start)..key(numbers.end)).into()
 }
 
 /// The key that stands for a number.

@@ -11,7 +11,7 @@ use crate::plan;
 use crate::soak::Soak;
 use crate::watcher::note_connection;
 
-const NAME: &str = "changing ranges";
+pub(crate) const NAME: &str = "changing ranges";
 
 /// The ranges that are watched, each with its record.
 struct Ranges<'s> {
@@ -67,7 +67,10 @@ pub(crate) async fn run(soak: &Soak, client: Client) {
             }
             Ok(None) => panic!("it is never without a range"),
             Err(error) => match error.kind() {
-                ErrorKind::Watch(WatchError::Compacted { position, compact_revision }) => {
+                ErrorKind::Watch(WatchError::Compacted {
+                    position,
+                    compact_revision,
+                }) => {
                     ranges.compacted(&handle, *position, *compact_revision).await;
                 }
                 kind => panic!("{kind:?}"),

@@ -6,7 +6,11 @@ use etcd_process::Dialect;
 use crate::world::World;
 
 pub(crate) fn on_tokio(dialect: Dialect, soak: impl AsyncFnOnce(World)) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     let world = World::new(dialect, TokioRuntime::new(runtime.handle().clone()));
     runtime.block_on(soak(world));
 }

@@ -53,13 +53,16 @@ struct Compactions {
     excused: i64,
 }
 
-/// A connection, as a watch sees it: since when it is there.
+/// The connection of each watch that has one: since when.
 type Connections = BTreeMap<String, Instant>;
 
 impl Soak {
     pub(crate) fn new(world: World, plan: Plan) -> Self {
         let begun = world.now();
-        eprintln!("{plan:?}: SOAK_SEED={} has the same written and disturbs in the same order", plan.seed);
+        eprintln!(
+            "{plan:?}: SOAK_SEED={} has the same written and disturbs in the same order",
+            plan.seed
+        );
         Self {
             plan,
             dice: Dice::new(plan.seed),
@@ -101,8 +104,38 @@ impl Soak {
                 (written, since) = (count, self.world.now());
             }
             let waited = self.world.now() - since;
-            assert!(waited < STANDSTILL, "it did not happen: {what}; {:?}", self.watches());
+            if waited > STANDSTILL {
+                let state = |(name, handle): (String, WatchHandle)| (name, handle.status());
+                let states: BTreeMap<_, _> = self.watches().into_iter().map(state).collect();
+                panic!("it did not happen: {what}; {count} are written; {states:#?}");
+            }
         }
+    }
+
+    /// Waits until it is time for a round: they are spread over all that is written. Returns how much is written in each.
+    pub(crate) async fn begin_round(&self, round: usize, rounds: usize) -> usize {
+        if round == 0 {
+            self.until("there are watches", || !self.watches().is_empty())
+                .await;
+            self.until_connected().await;
+        }
+        // What is left after the last round is for what a round may need in addition.
+        let share = self.plan.revisions / (rounds + 2);
+        // They go on during the round, and leave something for the next.
+        self.writing.allow((round + 2) * share);
+        let begin = (round + 1) * share;
+        self.until("enough is written", || self.writing.count() >= begin)
+            .await;
+        share
+    }
+
+    /// Waits until so much more is written.
+    pub(crate) async fn until_written(&self, more: usize) {
+        let enough = self.writing.count() + more;
+        // They may have written all that the round allows.
+        self.writing.allow(enough);
+        self.until("more is written", || self.writing.count() >= enough)
+            .await;
     }
 
     // What is watched.
@@ -136,6 +169,15 @@ impl Soak {
             let now = self.connections();
             before.retain(|name, since| now.get(name) == Some(since));
             before.is_empty()
+        })
+        .await;
+    }
+
+    /// Waits until at least one of these is not there any more.
+    pub(crate) async fn until_some_are_gone(&self, before: &Connections) {
+        self.until("a watch notices", || {
+            let now = self.connections();
+            before.iter().any(|(name, since)| now.get(name) != Some(since))
         })
         .await;
     }
@@ -189,7 +231,10 @@ impl Soak {
     pub(crate) fn is_compacted(&self, position: i64, compact_revision: i64) -> i64 {
         let mut compactions = self.compactions.lock().unwrap();
         let asked = compactions.asked.contains(&compact_revision);
-        assert!(asked && position <= compact_revision, "{position} of {compact_revision}, {compactions:?}");
+        assert!(
+            asked && position <= compact_revision,
+            "{position} of {compact_revision}, {compactions:?}"
+        );
         // Of that very revision, servers may have lost the deletions: a watch that needs it ends as well.
         let gone = compact_revision.max(position + 1);
         compactions.excused = compactions.excused.max(gone);
@@ -199,7 +244,7 @@ impl Soak {
     /// Judges everything that was recorded.
     pub(crate) fn judge(&self, history: History) {
         let history = history.compacted(self.compacted());
-        eprintln!("{}", self.tally);
+        eprintln!("{}\n{}", self.tally, self.writing);
         if let Err(violations) = self.recorder.record().check(&history) {
             panic!("{violations}");
         }
@@ -219,7 +264,8 @@ impl Soak {
     pub(crate) async fn run<F: Future<Output = ()>>(&self, all: F) {
         let watching_over = async {
             self.until("the writers are done", || self.end().is_some()).await;
-            self.until("every watch was told of everything", || self.watches().is_empty()).await;
+            self.until("every watch was told of everything", || self.watches().is_empty())
+                .await;
             // The last of them pushes its record and ends.
             std::future::pending::<()>().await;
         };

@@ -43,13 +43,33 @@ impl Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:18}", "")?;
-        for title in ["batches", "events", "progress", "coalesced", "compacted", "lagged", "reopened", "moved"] {
+        for title in [
+            "batches",
+            "events",
+            "progress",
+            "coalesced",
+            "compacted",
+            "lagged",
+            "reopened",
+            "moved",
+        ] {
             write!(f, "{title:>10}")?;
         }
         for (name, counts) in &*self.0.lock().unwrap() {
             write!(f, "\n{name:18}")?;
-            let Counts { batches, events, progress, coalesced, compacted, lagged, reopened, moved } = counts;
-            for count in [batches, events, progress, coalesced, compacted, lagged, reopened, moved] {
+            let Counts {
+                batches,
+                events,
+                progress,
+                coalesced,
+                compacted,
+                lagged,
+                reopened,
+                moved,
+            } = counts;
+            for count in [
+                batches, events, progress, coalesced, compacted, lagged, reopened, moved,
+            ] {
                 write!(f, "{count:10}")?;
             }
         }

@@ -1,6 +1,5 @@
 //! What truly happened, told by the keys that are never written again.
 
-
 use std::collections::HashMap;
 
 use anyetcd::message::{Event, EventType};
@@ -18,7 +17,11 @@ pub(crate) async fn history(client: &Client, plan: &Plan) -> History {
     let mut numbers: Vec<(i64, usize)> = Vec::new();
     let mut written = client.get(prefix("n/")).pages().unwrap().key_values();
     while let Some(kv) = written.try_next().await.unwrap() {
-        assert_eq!((kv.version, kv.create_revision), (1, kv.mod_revision), "applied again: {kv:?}");
+        assert_eq!(
+            (kv.version, kv.create_revision),
+            (1, kv.mod_revision),
+            "applied again: {kv:?}"
+        );
         let number = kv.key_str().and_then(|key| key.strip_prefix("n/")?.parse().ok());
         numbers.push((kv.create_revision, number.expect("a number's key")));
     }

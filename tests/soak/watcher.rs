@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyetcd::error::WatchError;
 use anyetcd::message::{Event, EventType, WatchFilter};
-use anyetcd::{BufferLimits, BufferPolicy, Client, ErrorKind, KeyRange, Watch, WatchBatch, WatchCall, WatchStatus};
+use anyetcd::{
+    BufferLimits, BufferPolicy, Client, ErrorKind, KeyRange, Watch, WatchBatch, WatchCall, WatchStatus,
+};
 use etcd_guarantees::{WatchItem, WatchRecorder, WatchRequest};
 use futures_util::future::{Either, select};
 
@@ -43,26 +45,46 @@ impl Watcher {
     }
 
     pub(crate) fn filter(self, filter: WatchFilter) -> Self {
-        Self { filter: Some(filter), ..self }
+        Self {
+            filter: Some(filter),
+            ..self
+        }
     }
 
     pub(crate) fn prev_kv(self) -> Self {
-        Self { prev_kv: true, ..self }
+        Self {
+            prev_kv: true,
+            ..self
+        }
     }
 
     pub(crate) fn fragment(self) -> Self {
-        Self { fragment: true, ..self }
+        Self {
+            fragment: true,
+            ..self
+        }
     }
 
     pub(crate) fn progress(self) -> Self {
-        Self { progress: true, ..self }
+        Self {
+            progress: true,
+            ..self
+        }
     }
 
     /// Has little room, and takes its time, until the writers are done.
     pub(crate) fn slow(self, policy: BufferPolicy) -> Self {
-        let limits = BufferLimits { events: 20, bytes: 1 << 20 };
+        let limits = BufferLimits {
+            events: 20,
+            bytes: 1 << 20,
+        };
         let pace = Some(Duration::from_millis(40));
-        Self { policy, limits, pace, ..self }
+        Self {
+            policy,
+            limits,
+            pace,
+            ..self
+        }
     }
 
     /// Goes on from a resume token in another client now and then.
@@ -98,14 +120,22 @@ impl Watcher {
                     record.push(now(), WatchItem::Due { revision: end.last });
                     return soak.is_done(&self.name);
                 }
-                Turn::Compacted { position, compact_revision } => {
+                Turn::Compacted {
+                    position,
+                    compact_revision,
+                } => {
                     let compact_revision = soak.is_compacted(position, compact_revision);
                     record.push(now(), WatchItem::Compacted { compact_revision });
                     call = self.call(&client).start_revision(compact_revision + 1);
                     begins = true;
                 }
                 Turn::Lagged { position } => {
-                    record.push(now(), WatchItem::Lagged { resume_revision: position });
+                    record.push(
+                        now(),
+                        WatchItem::Lagged {
+                            resume_revision: position,
+                        },
+                    );
                     let token = watch.resume_token();
                     assert_eq!(token.revision(), position);
                     record.reopened(now(), position);
@@ -168,7 +198,11 @@ impl Watcher {
             counts.progress += usize::from(batch.is_progress());
             counts.coalesced += usize::from(batch.is_coalesced());
         });
-        assert!(!batch.is_coalesced() || self.policy == BufferPolicy::Coalesce, "{}", self.name);
+        assert!(
+            !batch.is_coalesced() || self.policy == BufferPolicy::Coalesce,
+            "{}",
+            self.name
+        );
         if batch.is_progress() {
             assert!(self.progress, "{}", self.name);
         } else {
@@ -184,15 +218,25 @@ impl Watcher {
         for event in events {
             let had_one = event.event_type == EventType::Delete || event.kv.version > 1;
             let is_due = self.prev_kv && had_one && event.kv.mod_revision > compacted;
-            assert!(event.prev_kv.is_some() || !is_due, "{}: {event:?}, compacted {compacted}", self.name);
+            assert!(
+                event.prev_kv.is_some() || !is_due,
+                "{}: {event:?}, compacted {compacted}",
+                self.name
+            );
         }
     }
 
     fn turn_for(&self, soak: &Soak, error: &anyetcd::Error) -> Turn {
         match error.kind() {
-            ErrorKind::Watch(WatchError::Compacted { position, compact_revision }) => {
+            ErrorKind::Watch(WatchError::Compacted {
+                position,
+                compact_revision,
+            }) => {
                 soak.tally.note(&self.name, |counts| counts.compacted += 1);
-                Turn::Compacted { position: *position, compact_revision: *compact_revision }
+                Turn::Compacted {
+                    position: *position,
+                    compact_revision: *compact_revision,
+                }
             }
             ErrorKind::Watch(WatchError::Lagged { position }) => {
                 soak.tally.note(&self.name, |counts| counts.lagged += 1);

@@ -1,6 +1,7 @@
 //! The writers: each number is written once, whatever becomes of the answers.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::soak::Soak;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How far the writers are.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Writing {
     next: AtomicUsize,
     /// Numbers from here on have to wait.
@@ -22,9 +23,9 @@ pub(crate) struct Writing {
     /// Which number became which revision, as far as that is known.
     written: Mutex<BTreeMap<i64, usize>>,
     /// How often nobody could say whether a number was written.
-    pub(crate) unknown: AtomicUsize,
+    unknown: AtomicUsize,
     /// How often it turned out that it was.
-    pub(crate) written_before: AtomicUsize,
+    written_before: AtomicUsize,
 }
 
 impl Writing {
@@ -35,7 +36,18 @@ impl Writing {
 
     /// The newest revision that is known.
     pub(crate) fn revision(&self) -> i64 {
-        self.written.lock().unwrap().keys().next_back().copied().unwrap_or(1)
+        self.written
+            .lock()
+            .unwrap()
+            .keys()
+            .next_back()
+            .copied()
+            .unwrap_or(1)
+    }
+
+    /// How often nobody could say whether a number was written.
+    pub(crate) fn unknown(&self) -> usize {
+        self.unknown.load(SeqCst)
     }
 
     /// Lets the writers go on to this number.
@@ -47,7 +59,9 @@ impl Writing {
     pub(crate) fn newest(&self, latest: i64, is_wanted: impl Fn(usize) -> bool) -> Option<i64> {
         let written = self.written.lock().unwrap();
         let mut up_to = written.range(..=latest).rev();
-        up_to.find(|(_, number)| is_wanted(**number)).map(|(revision, _)| *revision)
+        up_to
+            .find(|(_, number)| is_wanted(**number))
+            .map(|(revision, _)| *revision)
     }
 
     /// A number that nobody has written yet; `None` when only the last two are left.
@@ -60,6 +74,16 @@ impl Writing {
             soak.world.sleep(Duration::from_millis(5)).await;
         }
         Some(number)
+    }
+}
+
+impl fmt::Display for Writing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (unknown, before) = (self.unknown(), self.written_before.load(SeqCst));
+        write!(
+            f,
+            "of {unknown} attempts nobody knew the outcome, {before} numbers were written by one of them"
+        )
     }
 }
 

@@ -77,7 +77,11 @@ impl Proxy {
     /// Whether all the cuts that were asked for were made.
     pub(crate) fn has_cut_all(&self) -> bool {
         let state = &self.state;
-        let left = [&state.requests_to_cut, &state.answers_to_cut, &state.answers_to_tear];
+        let left = [
+            &state.requests_to_cut,
+            &state.answers_to_cut,
+            &state.answers_to_tear,
+        ];
         left.iter().all(|left| left.load(Ordering::SeqCst) == 0)
     }
 
@@ -141,7 +145,11 @@ impl State {
     }
 
     fn fate_of_request(&self) -> Fate {
-        if take_one(&self.requests_to_cut) { Fate::Cut } else { Fate::Whole }
+        if take_one(&self.requests_to_cut) {
+            Fate::Cut
+        } else {
+            Fate::Whole
+        }
     }
 
     fn fate_of_answer(&self) -> Fate {
@@ -174,7 +182,8 @@ enum Fate {
 /// Counts down; whether there was anything left.
 fn take_one(left: &AtomicUsize) -> bool {
     let less = |left: usize| left.checked_sub(1);
-    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
+        .is_ok()
 }
 
 /// Copies until either side ends, then ends both. What is to be held back is so until the last of its chunks, if it has
@@ -186,8 +195,8 @@ fn forward(mut from: &TcpStream, mut to: &TcpStream, fate: impl Fn() -> Fate, ho
     while let Ok(length @ 1..) = from.read(&mut buffer) {
         let fate = fate();
         held.extend_from_slice(&buffer[..length]);
-        let is_chunked = held.windows(7).any(|text| text.eq_ignore_ascii_case(b"chunked"));
-        if holds && is_chunked && !held.ends_with(LAST_CHUNK) && fate == Fate::Whole {
+        let is_chunked = || held.windows(7).any(|text| text.eq_ignore_ascii_case(b"chunked"));
+        if holds && !held.ends_with(LAST_CHUNK) && fate == Fate::Whole && is_chunked() {
             continue;
         }
         if fate == Fate::Torn {
