@@ -3,6 +3,7 @@
 use anyetcd::Client;
 use etcd_process::Server;
 
+use crate::cast::EVERYTHING;
 use crate::proxy::Proxy;
 use crate::soak::Soak;
 use crate::world::{SILENCE, blocking};
@@ -22,11 +23,13 @@ enum Fault {
     CompactNear,
     /// A compaction at a revision that is long gone by.
     CompactFar,
-    /// A compaction while no watch is connected, at a revision that none of them was told of.
+    /// A compaction while no watch is connected, far beyond what any of them was told of.
     CompactAway,
+    /// A compaction while no watch is connected, at the very revision that one of them is to be told of next.
+    CompactNext,
 }
 
-const FAULTS: [Fault; 7] = [
+const FAULTS: [Fault; 8] = [
     Fault::Cut,
     Fault::Tear,
     Fault::Kill,
@@ -34,6 +37,7 @@ const FAULTS: [Fault; 7] = [
     Fault::CompactNear,
     Fault::CompactFar,
     Fault::CompactAway,
+    Fault::CompactNext,
 ];
 
 /// Nobody listens here.
@@ -105,16 +109,17 @@ impl Disturbed {
             Fault::CompactNear => compact_near(soak, direct).await,
             Fault::CompactFar => compact_far(soak, direct).await,
             Fault::CompactAway => {
-                soak.set_away(true);
-                self.watches.lead_to(NOWHERE.parse().unwrap());
-                soak.until_gone(before).await;
+                self.lead_away(soak).await;
                 soak.until_written(share / 3).await;
-                // Nobody can lose the deletions of a revision that all have missed.
                 let deletes = |number| soak.plan.deletes(number);
                 let revision = soak.writing.newest(i64::MAX, deletes).expect("many delete");
                 soak.compact(direct, revision, soak.dice.roll(2) == 0).await;
-                self.watches.lead_to(self.server.client_addr());
-                soak.set_away(false);
+                self.lead_back(soak);
+            }
+            Fault::CompactNext => {
+                let next = self.lead_away_before_a_deletion(soak, share).await;
+                soak.compact(direct, next, soak.dice.roll(2) == 0).await;
+                self.lead_back(soak);
             }
         }
         self
@@ -123,6 +128,37 @@ impl Disturbed {
     fn cut(&self) {
         self.watches.cut();
         self.writes.cut();
+    }
+
+    /// Cuts the watches off until they are led back. All go on by themselves then, from where they were: a revision that is
+    /// compacted meanwhile may delete something, whatever servers make of that.
+    async fn lead_away(&self, soak: &Soak) {
+        let before = soak.connections();
+        soak.set_away(true);
+        self.watches.lead_to(NOWHERE.parse().unwrap());
+        soak.until_gone(before).await;
+    }
+
+    fn lead_back(&self, soak: &Soak) {
+        self.watches.lead_to(self.server.client_addr());
+        soak.set_away(false);
+    }
+
+    /// Cuts the watches off, as often as it takes, when the next revision of the one that is told of all of them deletes
+    /// something; returns that revision.
+    async fn lead_away_before_a_deletion(&self, soak: &Soak, share: usize) -> i64 {
+        loop {
+            self.lead_away(soak).await;
+            soak.until_written(share / 20).await;
+            let next = soak.position(EVERYTHING);
+            let deletes = |number| soak.plan.deletes(number);
+            if next > soak.compacted() && soak.writing.newest(next, deletes) == Some(next) {
+                return next;
+            }
+            self.lead_back(soak);
+            soak.until_connected().await;
+            soak.until_written(share / 20).await;
+        }
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) struct Soak {
     begun: Instant,
     /// Each watch as it is now.
     watches: Mutex<BTreeMap<String, WatchHandle>>,
+    /// The next revision of each.
+    positions: Mutex<BTreeMap<String, i64>>,
     compactions: Mutex<Compactions>,
     /// Whether no watch can reach a server.
     is_away: AtomicBool,
@@ -71,6 +73,7 @@ impl Soak {
             tally: Tally::default(),
             begun,
             watches: Mutex::default(),
+            positions: Mutex::default(),
             compactions: Mutex::default(),
             is_away: AtomicBool::new(false),
             end: OnceLock::new(),
@@ -146,6 +149,15 @@ impl Soak {
 
     pub(crate) fn begins(&self, name: &str, handle: WatchHandle) {
         self.watches.lock().unwrap().insert(name.to_owned(), handle);
+    }
+
+    /// The next revision of a watch.
+    pub(crate) fn position(&self, name: &str) -> i64 {
+        self.positions.lock().unwrap().get(name).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn is_at(&self, name: &str, position: i64) {
+        self.positions.lock().unwrap().insert(name.to_owned(), position);
     }
 
     /// Takes note that a watch was told of everything there is.

@@ -210,6 +210,7 @@ impl Watcher {
             record.batch(soak.world.now(), batch.into_events());
         }
         record.progress(soak.world.now(), position - 1);
+        soak.is_at(&self.name, position);
     }
 
     /// Whether each event tells the pair before it, unless a compaction that was asked for by now excuses it.

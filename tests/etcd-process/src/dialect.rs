@@ -54,6 +54,12 @@ impl Dialect {
     pub(crate) fn can_skip_fsync(self) -> bool {
         self != Self::G1_6
     }
+
+    /// Whether the server may lose a write that it acknowledged when it is killed while it is busy: etcd 3.5.0 to 3.5.2 note a
+    /// log entry as applied in whatever they commit next, be its own changes part of that or not (etcd's issue 13766).
+    pub(crate) fn forgets_when_killed(self) -> bool {
+        self == Self::G1_16
+    }
 }
 
 impl fmt::Display for Dialect {
