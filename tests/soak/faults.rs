@@ -144,20 +144,23 @@ impl Disturbed {
         soak.set_away(false);
     }
 
-    /// Cuts the watches off, as often as it takes, when the next revision of the one that is told of all of them deletes
-    /// something; returns that revision.
+    /// Cuts the watches off, if possible when the next revision of the one that is told of everything deletes something;
+    /// returns that revision.
     async fn lead_away_before_a_deletion(&self, soak: &Soak, share: usize) -> i64 {
+        const ATTEMPTS: usize = 5;
+        let mut attempt = 1;
         loop {
             self.lead_away(soak).await;
             soak.until_written(share / 20).await;
             let next = soak.position(EVERYTHING);
             let deletes = |number| soak.plan.deletes(number);
-            if next > soak.compacted() && soak.writing.newest(next, deletes) == Some(next) {
+            let is_one = soak.writing.newest(next, deletes) == Some(next);
+            if next > soak.compacted() && (is_one || attempt >= ATTEMPTS) {
                 return next;
             }
+            attempt += 1;
             self.lead_back(soak);
             soak.until_connected().await;
-            soak.until_written(share / 20).await;
         }
     }
 }
