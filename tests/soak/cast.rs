@@ -76,6 +76,7 @@ fn watching<'s>(soak: &'s Soak, new_client: &'s dyn Fn() -> Client) -> FuturesUn
         Watcher::new("slow, waits", few()).slow(BufferPolicy::Wait),
         Watcher::new(LAGGING, few()).slow(BufferPolicy::Lag),
         Watcher::new(COALESCING, few()).slow(BufferPolicy::Coalesce),
+        Watcher::new("sleepy", from_key("k/")).fragment().sleepy(),
         Watcher::new(MOVING, few()).moves().progress(),
     ];
     let tasks: FuturesUnordered<Task<'_>> = FuturesUnordered::new();

@@ -13,7 +13,7 @@ use crate::world::{SILENCE, blocking};
 enum Fault {
     /// All connections are cut.
     Cut,
-    /// A few answers end in the middle.
+    /// A few answers end in the middle, and some day two long ones.
     Tear,
     /// SIGKILL, and a new start.
     Kill,
@@ -86,6 +86,8 @@ impl Disturbed {
                 self.writes.tear_answers(3);
                 let is_torn = || self.watches.has_cut_all() && self.writes.has_cut_all();
                 soak.until("answers are torn", is_torn).await;
+                // When something is sent in pieces next.
+                self.watches.tear_long_answers(2);
             }
             Fault::Kill => {
                 self.server = blocking(move || {

@@ -194,12 +194,17 @@ impl Soak {
         .await;
     }
 
-    /// Waits until each watch was connected once again.
+    /// Waits until each watch was connected once again, or had no room and so no need to be.
     pub(crate) async fn until_connected(&self) {
+        let is_well = |handle: &WatchHandle| match handle.status() {
+            WatchStatus::Connected { .. } => true,
+            WatchStatus::Resting => !handle.keys().is_empty(),
+            _ => false,
+        };
         let mut missing = self.watches();
         self.until("every watch is connected again", || {
-            let now = self.connections();
-            missing.retain(|name, _| !now.contains_key(name));
+            let now = self.watches();
+            missing.retain(|name, _| now.get(name).is_some_and(|handle| !is_well(handle)));
             missing.is_empty()
         })
         .await;

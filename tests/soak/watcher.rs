@@ -23,8 +23,7 @@ pub(crate) struct Watcher {
     progress: bool,
     policy: BufferPolicy,
     limits: BufferLimits,
-    /// How long it takes over a batch.
-    pace: Option<Duration>,
+    pace: Pace,
     moves: bool,
 }
 
@@ -39,7 +38,7 @@ impl Watcher {
             progress: false,
             policy: BufferPolicy::Wait,
             limits: BufferLimits::default(),
-            pace: None,
+            pace: Pace::Fast,
             moves: false,
         }
     }
@@ -78,12 +77,21 @@ impl Watcher {
             events: 20,
             bytes: 1 << 20,
         };
-        let pace = Some(Duration::from_millis(40));
+        let pace = Pace::Slow;
         Self {
             policy,
             limits,
             pace,
             ..self
+        }
+    }
+
+    /// Has little room, and comes for more when it lies so far behind that it is told of the rest in several messages.
+    pub(crate) fn sleepy(self) -> Self {
+        let pace = Pace::Sleepy;
+        Self {
+            pace,
+            ..self.slow(BufferPolicy::Wait)
         }
     }
 
@@ -184,8 +192,24 @@ impl Watcher {
                 Ok(None) => panic!("{}: nobody cancelled it", self.name),
                 Err(error) => return self.turn_for(soak, &error),
             }
-            if let Some(pace) = self.pace.filter(|_| soak.end().is_none()) {
-                soak.world.sleep(pace).await;
+            self.rest(soak, watch.position()).await;
+        }
+    }
+
+    async fn rest(&self, soak: &Soak, position: i64) {
+        let until = match self.pace {
+            Pace::Fast => return,
+            Pace::Slow => 0,
+            Pace::Sleepy if position < soak.writing.revision() - FEW_REVISIONS => return,
+            Pace::Sleepy => soak.writing.count() + MANY_REVISIONS,
+        };
+        loop {
+            if soak.end().is_some() {
+                return;
+            }
+            soak.world.sleep(Duration::from_millis(40)).await;
+            if soak.writing.count() >= until {
+                return;
             }
         }
     }
@@ -288,6 +312,22 @@ impl Watcher {
         }
     }
 }
+
+/// How soon the next batch is taken.
+#[derive(Clone, Copy)]
+enum Pace {
+    Fast,
+    /// After a moment.
+    Slow,
+    /// After many revisions, once it has caught up.
+    Sleepy,
+}
+
+/// More than a server sends in one message (`watchBatchMaxRevs`).
+const MANY_REVISIONS: usize = 1_500;
+
+/// Who is no further behind has caught up.
+const FEW_REVISIONS: i64 = 100;
 
 /// What following a watch comes to.
 enum Turn {

@@ -21,6 +21,8 @@ struct State {
     answers_to_cut: AtomicUsize,
     /// How many answers are still to end in the middle.
     answers_to_tear: AtomicUsize,
+    /// How many of those that fill a buffer.
+    long_answers_to_tear: AtomicUsize,
     /// How many pairs of connections are open.
     open: AtomicUsize,
     /// Whether requests are held back until they are complete, as some middleboxes do.
@@ -38,6 +40,7 @@ impl Proxy {
             requests_to_cut: AtomicUsize::new(0),
             answers_to_cut: AtomicUsize::new(0),
             answers_to_tear: AtomicUsize::new(0),
+            long_answers_to_tear: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
             holds_requests: AtomicBool::new(false),
             over: AtomicBool::new(false),
@@ -72,6 +75,11 @@ impl Proxy {
     /// Cuts the next `count` connections on which the server answers, after the client has got half of what there was.
     pub(crate) fn tear_answers(&self, count: usize) {
         self.state.answers_to_tear.store(count, Ordering::SeqCst);
+    }
+
+    /// As [`tear_answers`](Self::tear_answers), of long ones only; none may come.
+    pub(crate) fn tear_long_answers(&self, count: usize) {
+        self.state.long_answers_to_tear.store(count, Ordering::SeqCst);
     }
 
     /// Whether all the cuts that were asked for were made.
@@ -138,8 +146,8 @@ impl State {
         let to_server = &server;
         thread::scope(|scope| {
             let holds = self.holds_requests.load(Ordering::SeqCst);
-            scope.spawn(move || forward(client, to_server, || self.fate_of_request(), holds));
-            forward(&server, client, || self.fate_of_answer(), false);
+            scope.spawn(move || forward(client, to_server, |_| self.fate_of_request(), holds));
+            forward(&server, client, |length| self.fate_of_answer(length), false);
         });
         self.open.fetch_sub(1, Ordering::SeqCst);
     }
@@ -152,10 +160,12 @@ impl State {
         }
     }
 
-    fn fate_of_answer(&self) -> Fate {
+    fn fate_of_answer(&self, length: usize) -> Fate {
         if take_one(&self.answers_to_cut) {
             Fate::Cut
-        } else if take_one(&self.answers_to_tear) {
+        } else if take_one(&self.answers_to_tear)
+            || (length == BUFFER && take_one(&self.long_answers_to_tear))
+        {
             Fate::Torn
         } else {
             Fate::Whole
@@ -168,6 +178,9 @@ impl State {
         }
     }
 }
+
+/// The most bytes that are read at once.
+const BUFFER: usize = 16 * 1024;
 
 /// What becomes of what was read.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -188,12 +201,12 @@ fn take_one(left: &AtomicUsize) -> bool {
 
 /// Copies until either side ends, then ends both. What is to be held back is so until the last of its chunks, if it has
 /// chunks.
-fn forward(mut from: &TcpStream, mut to: &TcpStream, fate: impl Fn() -> Fate, holds: bool) {
+fn forward(mut from: &TcpStream, mut to: &TcpStream, fate: impl Fn(usize) -> Fate, holds: bool) {
     const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
-    let mut buffer = [0; 16 * 1024];
+    let mut buffer = [0; BUFFER];
     let mut held: Vec<u8> = Vec::new();
     while let Ok(length @ 1..) = from.read(&mut buffer) {
-        let fate = fate();
+        let fate = fate(length);
         held.extend_from_slice(&buffer[..length]);
         let is_chunked = || held.windows(7).any(|text| text.eq_ignore_ascii_case(b"chunked"));
         if holds && !held.ends_with(LAST_CHUNK) && fate == Fate::Whole && is_chunked() {
