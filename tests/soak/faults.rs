@@ -13,7 +13,7 @@ use crate::world::{SILENCE, blocking};
 enum Fault {
     /// All connections are cut.
     Cut,
-    /// A few answers end in the middle, and some day two long ones.
+    /// A few answers end in the middle, and later a long one.
     Tear,
     /// SIGKILL, and a new start.
     Kill,
@@ -86,8 +86,8 @@ impl Disturbed {
                 self.writes.tear_answers(3);
                 let is_torn = || self.watches.has_cut_all() && self.writes.has_cut_all();
                 soak.until("answers are torn", is_torn).await;
-                // When something is sent in pieces next.
-                self.watches.tear_long_answers(2);
+                // Perhaps between two pieces of a message, when there is a long one.
+                self.watches.tear_long_answer_after(soak.dice.roll(20));
             }
             Fault::Kill => {
                 self.server = blocking(move || {

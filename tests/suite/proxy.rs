@@ -21,8 +21,8 @@ struct State {
     answers_to_cut: AtomicUsize,
     /// How many answers are still to end in the middle.
     answers_to_tear: AtomicUsize,
-    /// How many of those that fill a buffer.
-    long_answers_to_tear: AtomicUsize,
+    /// How many full buffers of answers are left until one is torn, that one included.
+    full_until_tear: AtomicUsize,
     /// How many pairs of connections are open.
     open: AtomicUsize,
     /// Whether requests are held back until they are complete, as some middleboxes do.
@@ -40,7 +40,7 @@ impl Proxy {
             requests_to_cut: AtomicUsize::new(0),
             answers_to_cut: AtomicUsize::new(0),
             answers_to_tear: AtomicUsize::new(0),
-            long_answers_to_tear: AtomicUsize::new(0),
+            full_until_tear: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
             holds_requests: AtomicBool::new(false),
             over: AtomicBool::new(false),
@@ -77,9 +77,9 @@ impl Proxy {
         self.state.answers_to_tear.store(count, Ordering::SeqCst);
     }
 
-    /// As [`tear_answers`](Self::tear_answers), of long ones only; none may come.
-    pub(crate) fn tear_long_answers(&self, count: usize) {
-        self.state.long_answers_to_tear.store(count, Ordering::SeqCst);
+    /// Cuts a connection in the middle of a long answer, after `count` pieces of 16 KiB of such, whosever they are.
+    pub(crate) fn tear_long_answer_after(&self, count: usize) {
+        self.state.full_until_tear.store(count + 1, Ordering::SeqCst);
     }
 
     /// Whether all the cuts that were asked for were made.
@@ -163,9 +163,7 @@ impl State {
     fn fate_of_answer(&self, length: usize) -> Fate {
         if take_one(&self.answers_to_cut) {
             Fate::Cut
-        } else if take_one(&self.answers_to_tear)
-            || (length == BUFFER && take_one(&self.long_answers_to_tear))
-        {
+        } else if take_one(&self.answers_to_tear) || (length == BUFFER && is_last(&self.full_until_tear)) {
             Fate::Torn
         } else {
             Fate::Whole
@@ -194,9 +192,18 @@ enum Fate {
 
 /// Counts down; whether there was anything left.
 fn take_one(left: &AtomicUsize) -> bool {
+    count_down(left).is_some()
+}
+
+/// Counts down; whether this was the last.
+fn is_last(left: &AtomicUsize) -> bool {
+    count_down(left) == Some(1)
+}
+
+/// Counts down to zero; returns what was left before, if there was anything.
+fn count_down(left: &AtomicUsize) -> Option<usize> {
     let less = |left: usize| left.checked_sub(1);
-    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
-        .is_ok()
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).ok()
 }
 
 /// Copies until either side ends, then ends both. What is to be held back is so until the last of its chunks, if it has
