@@ -87,7 +87,7 @@ impl Disturbed {
                 let is_torn = || self.watches.has_cut_all() && self.writes.has_cut_all();
                 soak.until("answers are torn", is_torn).await;
                 // Perhaps between two pieces of a message, when there is a long one.
-                self.watches.tear_long_answer_after(soak.dice.roll(20));
+                self.watches.tear_long_answer_after(soak.dice.roll(60));
             }
             Fault::Kill => {
                 self.server = blocking(move || {

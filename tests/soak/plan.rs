@@ -19,6 +19,13 @@ const KEYS: usize = 50;
 /// A key that is written once, at the end.
 pub(crate) const QUIET: &str = "quiet";
 
+/// The value of each number: a thousand revisions make a message that servers send in pieces to those who ask for that. They
+/// do above 512 KiB and the most bytes of a request (`grpcOverheadBytes` in `server/etcdserver/api/v3rpc/grpc.go`).
+pub(crate) const BALLAST: &str = match std::str::from_utf8(&[b'.'; 560]) {
+    Ok(ballast) => ballast,
+    Err(_) => "",
+};
+
 /// All revisions of a soak.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
@@ -89,7 +96,7 @@ impl Plan {
             Change::Delete { key } => TxnOp::Delete(Delete::new(key)),
         });
         Txn::when([Compare::create_revision(&own).eq(0)])
-            .then([Put::new(&own, "")])
+            .then([Put::new(&own, BALLAST)])
             .then(changes)
             .otherwise([Get::new(own)])
     }

@@ -51,7 +51,7 @@ struct Writer {
 
 impl Writer {
     fn write(&mut self, plan: &Plan, number: usize, revision: i64) {
-        self.put(plan::numbered(number), String::new(), revision);
+        self.put(plan::numbered(number), plan::BALLAST.to_owned(), revision);
         for change in plan.changes(number) {
             match change {
                 Change::Put { key, value } => self.put(key, value, revision),
