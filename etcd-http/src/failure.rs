@@ -37,11 +37,19 @@ fn kind(error: &hyper::Error) -> TransportErrorKind {
         return TransportErrorKind::Shutdown;
     }
     match error.source() {
-        Some(cause) => error_kind(cause),
-        None if error.is_canceled() => TransportErrorKind::Closed,
+        Some(cause) if has_kind(cause) => error_kind(cause),
+        _ if error.is_canceled() => TransportErrorKind::Closed,
+        // A cause in words only: writing failed, and this is what the reader of the response is told ("connection error"
+        // in hyper's `proto/h1/dispatch.rs`).
+        Some(_) => TransportErrorKind::Io,
         // Bytes that nobody had asked for.
         None => TransportErrorKind::Protocol,
     }
+}
+
+/// Whether the causes tell more than words.
+fn has_kind(error: &(dyn StdError + 'static)) -> bool {
+    nearest::<hyper::Error>(error).is_some() || nearest::<io::Error>(error).is_some()
 }
 
 fn io_kind(error: &io::Error) -> TransportErrorKind {

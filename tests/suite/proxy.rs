@@ -19,6 +19,10 @@ struct State {
     requests_to_cut: AtomicUsize,
     /// How many answers are still to be cut off once the server has given them.
     answers_to_cut: AtomicUsize,
+    /// How many answers are still to end in the middle.
+    answers_to_tear: AtomicUsize,
+    /// How many full buffers of answers are left until one is torn, that one included.
+    full_until_tear: AtomicUsize,
     /// How many pairs of connections are open.
     open: AtomicUsize,
     /// Whether requests are held back until they are complete, as some middleboxes do.
@@ -35,6 +39,8 @@ impl Proxy {
             connections: Mutex::new(Vec::new()),
             requests_to_cut: AtomicUsize::new(0),
             answers_to_cut: AtomicUsize::new(0),
+            answers_to_tear: AtomicUsize::new(0),
+            full_until_tear: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
             holds_requests: AtomicBool::new(false),
             over: AtomicBool::new(false),
@@ -66,10 +72,25 @@ impl Proxy {
         self.state.answers_to_cut.store(count, Ordering::SeqCst);
     }
 
+    /// Cuts the next `count` connections on which the server answers, after the client has got half of what there was.
+    pub(crate) fn tear_answers(&self, count: usize) {
+        self.state.answers_to_tear.store(count, Ordering::SeqCst);
+    }
+
+    /// Cuts a connection in the middle of a long answer, after `count` pieces of 16 KiB of such, whosever they are.
+    pub(crate) fn tear_long_answer_after(&self, count: usize) {
+        self.state.full_until_tear.store(count + 1, Ordering::SeqCst);
+    }
+
     /// Whether all the cuts that were asked for were made.
     pub(crate) fn has_cut_all(&self) -> bool {
-        let (requests, answers) = (&self.state.requests_to_cut, &self.state.answers_to_cut);
-        requests.load(Ordering::SeqCst) == 0 && answers.load(Ordering::SeqCst) == 0
+        let state = &self.state;
+        let left = [
+            &state.requests_to_cut,
+            &state.answers_to_cut,
+            &state.answers_to_tear,
+        ];
+        left.iter().all(|left| left.load(Ordering::SeqCst) == 0)
     }
 
     /// Cuts everything that is open.
@@ -125,10 +146,28 @@ impl State {
         let to_server = &server;
         thread::scope(|scope| {
             let holds = self.holds_requests.load(Ordering::SeqCst);
-            scope.spawn(move || forward(client, to_server, &self.requests_to_cut, holds));
-            forward(&server, client, &self.answers_to_cut, false);
+            scope.spawn(move || forward(client, to_server, |_| self.fate_of_request(), holds));
+            forward(&server, client, |length| self.fate_of_answer(length), false);
         });
         self.open.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn fate_of_request(&self) -> Fate {
+        if take_one(&self.requests_to_cut) {
+            Fate::Cut
+        } else {
+            Fate::Whole
+        }
+    }
+
+    fn fate_of_answer(&self, length: usize) -> Fate {
+        if take_one(&self.answers_to_cut) {
+            Fate::Cut
+        } else if take_one(&self.answers_to_tear) || (length == BUFFER && is_last(&self.full_until_tear)) {
+            Fate::Torn
+        } else {
+            Fate::Whole
+        }
     }
 
     fn cut_everything(&self) {
@@ -138,23 +177,52 @@ impl State {
     }
 }
 
+/// The most bytes that are read at once.
+const BUFFER: usize = 16 * 1024;
+
+/// What becomes of what was read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Whole,
+    /// Half of it is passed on, and then the connection is cut.
+    Torn,
+    /// The connection is cut.
+    Cut,
+}
+
+/// Counts down; whether there was anything left.
+fn take_one(left: &AtomicUsize) -> bool {
+    count_down(left).is_some()
+}
+
+/// Counts down; whether this was the last.
+fn is_last(left: &AtomicUsize) -> bool {
+    count_down(left) == Some(1)
+}
+
+/// Counts down to zero; returns what was left before, if there was anything.
+fn count_down(left: &AtomicUsize) -> Option<usize> {
+    let less = |left: usize| left.checked_sub(1);
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).ok()
+}
+
 /// Copies until either side ends, then ends both. What is to be held back is so until the last of its chunks, if it has
 /// chunks.
-fn forward(mut from: &TcpStream, mut to: &TcpStream, to_cut: &AtomicUsize, holds: bool) {
+fn forward(mut from: &TcpStream, mut to: &TcpStream, fate: impl Fn(usize) -> Fate, holds: bool) {
     const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
-    let mut buffer = [0; 16 * 1024];
+    let mut buffer = [0; BUFFER];
     let mut held: Vec<u8> = Vec::new();
     while let Ok(length @ 1..) = from.read(&mut buffer) {
-        let take_one = |left: usize| left.checked_sub(1);
-        let is_cut = to_cut
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, take_one)
-            .is_ok();
+        let fate = fate(length);
         held.extend_from_slice(&buffer[..length]);
-        let is_chunked = held.windows(7).any(|text| text.eq_ignore_ascii_case(b"chunked"));
-        if holds && is_chunked && !held.ends_with(LAST_CHUNK) && !is_cut {
+        let is_chunked = || held.windows(7).any(|text| text.eq_ignore_ascii_case(b"chunked"));
+        if holds && !held.ends_with(LAST_CHUNK) && fate == Fate::Whole && is_chunked() {
             continue;
         }
-        if is_cut || to.write_all(&std::mem::take(&mut held)).is_err() {
+        if fate == Fate::Torn {
+            let _ = to.write_all(&held[..held.len() / 2]);
+        }
+        if fate != Fate::Whole || to.write_all(&std::mem::take(&mut held)).is_err() {
             break;
         }
     }

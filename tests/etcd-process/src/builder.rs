@@ -7,7 +7,8 @@ use crate::{Dialect, Server};
 /// Settings of a server that is to start. Made by [`Server::builder`].
 ///
 /// What makes a server slow and does not matter to a client is turned down: data is not synced to disk
-/// ([`fsync`](Self::fsync)), and passwords are hashed with the smallest cost.
+/// ([`fsync`](Self::fsync)), and passwords are hashed with the smallest cost. Dialect g1.16's server commits every write by
+/// itself, or it would lose some when it is killed.
 ///
 /// ```no_run
 /// # use etcd_process::{Dialect, Server};
@@ -128,6 +129,10 @@ impl ServerBuilder {
     pub(crate) fn own_args(&self) -> impl Iterator<Item = OsString> {
         // etcd 3.4.23 takes it too, although its `--help` does not tell.
         let skip_fsync = (!self.fsync).then(|| OsString::from("--unsafe-no-fsync"));
-        skip_fsync.into_iter().chain(self.args.iter().cloned())
+        // Every write is committed with what notes it, and nothing else is left to commit.
+        let commit_each = self.dialect.forgets_when_killed();
+        let commit_each = commit_each.then(|| OsString::from("--backend-batch-limit=1"));
+        let fixed = skip_fsync.into_iter().chain(commit_each);
+        fixed.chain(self.args.iter().cloned())
     }
 }

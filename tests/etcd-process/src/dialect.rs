@@ -49,6 +49,12 @@ impl Dialect {
         }
         has("grpc-gateway/internal").then_some(Self::G1_16)
     }
+
+    /// Whether the server may lose a write that it acknowledged when it is killed while it is busy: etcd 3.5.0 to 3.5.2 note a
+    /// log entry as applied in whatever they commit next, be its own changes part of that or not (etcd's issue 13766).
+    pub(crate) fn forgets_when_killed(self) -> bool {
+        self == Self::G1_16
+    }
 }
 
 impl fmt::Display for Dialect {

@@ -293,6 +293,34 @@ pub async fn a_cut_response_is_an_error_and_ends_the_request_body(world: World) 
     }
 }
 
+/// What is written finds out first then: what was received is not taken, so nothing more is read.
+pub async fn a_connection_that_breaks_while_nobody_reads_is_reported_as_broken(world: World) {
+    let server = Server::run(|listener| {
+        let mut peer = listener.accept();
+        peer.head();
+        peer.write(HEAD);
+        for _ in 0..4 {
+            write_chunk(&mut peer, "unread");
+        }
+        // The first of them has come through, and is not taken.
+        assert_eq!(peer.chunk().unwrap(), b"one");
+        peer.reset();
+    });
+    let (feed, request) = streamed_post(&server);
+    let mut body = world.transport().exchange(request).await.unwrap().into_body();
+    feed.send("one");
+    server.done().await;
+    feed.send("two");
+    feed.dropped().await;
+    let error = loop {
+        match body.next_frame().await.expect("the body is not complete") {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), TransportErrorKind::Io, "{error:?}");
+}
+
 pub async fn duplex_exchanges_pass_the_limit(world: World) {
     const OPEN: usize = 3;
     let server = Server::run(|listener| {

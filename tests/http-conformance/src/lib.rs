@@ -91,7 +91,8 @@ macro_rules! runtime_conformance {
                 a_watch_gains_a_key_and_loses_another_on_one_socket, the_request_flows_while_nobody_reads,
                 the_response_goes_on_after_the_request_has_ended, the_end_of_the_response_ends_the_request_body,
                 dropping_the_response_ends_the_request_body, dropping_the_future_ends_the_request_body,
-                a_cut_response_is_an_error_and_ends_the_request_body, duplex_exchanges_pass_the_limit,
+                a_cut_response_is_an_error_and_ends_the_request_body,
+                a_connection_that_breaks_while_nobody_reads_is_reported_as_broken, duplex_exchanges_pass_the_limit,
                 an_empty_item_does_not_end_the_body;
             runtime: spawned_tasks_run, blocking_work_runs_elsewhere, a_sleep_ends_at_its_deadline_and_not_before,
                 a_deadline_in_the_past_is_over, entropy_does_not_repeat;

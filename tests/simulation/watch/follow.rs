@@ -14,12 +14,17 @@ pub(super) async fn watch(trial: &Trial, wish: &Wish, record: &WatchRecorder, re
     let world = &trial.world;
     let mut client = trial.client();
     let mut call = wish.call(&client);
+    // A token continues what has begun: what lies between would not be missed in a new beginning.
+    let mut begins = true;
     loop {
         let Ok(mut watch) = call.clone().await else {
             world.sleep(Duration::from_millis(500)).await;
             continue;
         };
-        record.started(world.now(), watch.position());
+        if begins {
+            record.started(world.now(), watch.position());
+        }
+        begins = false;
         let revision = match follow(trial, wish, &mut watch, record, &reached).await {
             End::Over(error) => match error.kind() {
                 ErrorKind::Watch(WatchError::Compacted {
@@ -38,6 +43,7 @@ pub(super) async fn watch(trial: &Trial, wish: &Wish, record: &WatchRecorder, re
                     record.push(world.now(), WatchItem::Lagged { resume_revision });
                     let token = watch.resume_token();
                     assert_eq!(token.revision(), resume_revision);
+                    record.reopened(world.now(), resume_revision);
                     call = wish.call(&client).resume(token);
                     continue;
                 }
@@ -46,12 +52,14 @@ pub(super) async fn watch(trial: &Trial, wish: &Wish, record: &WatchRecorder, re
             End::Moved => {
                 let token = watch.resume_token();
                 drop(watch);
+                record.reopened(world.now(), token.revision());
                 client = trial.client();
                 call = wish.call(&client).resume(token);
                 continue;
             }
         };
         call = wish.call(&client).start_revision(revision);
+        begins = true;
     }
 }
 

@@ -51,7 +51,13 @@ impl WatchConnection {
             .reading
             .is_some_and(|(reason, _)| reason == Reason::Reachable)
             || self.reads.iter().any(|(reason, _)| *reason == Reason::Reachable);
-        if is_asked || !self.has_queued() {
+        if is_asked {
+            return self.wait(None);
+        }
+        if !self.has_queued() {
+            if self.has_only_paused() {
+                self.disconnected = None;
+            }
             return self.wait(None);
         }
         let (stream, first) = match self.mode {
@@ -149,6 +155,13 @@ impl WatchConnection {
                 .get(id)
                 .is_some_and(|watched| watched.phase == Phase::Queued)
         })
+    }
+
+    /// Whether no watch can be served, because none has room.
+    fn has_only_paused(&self) -> bool {
+        self.watches
+            .values()
+            .all(|watched| watched.phase == Phase::Paused)
     }
 
     fn new_wire(&mut self) -> i64 {

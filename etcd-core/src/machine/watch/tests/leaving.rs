@@ -42,6 +42,7 @@ fn a_paused_watch_stays_paused_over_a_cut_and_needs_no_stream() {
     played.connection.handle_closed(played.now, broken(), 0);
     played.pass(Duration::from_secs(9));
     assert!(matches!(played.step(), WatchStep::Wait { until: None }));
+    assert!(matches!(played.connection.status(), ConnectionStatus::Idle));
     played.connection.handle_room(id);
     played.open();
     assert_eq!(position(&played.sent_create()), 5);
