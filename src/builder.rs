@@ -248,7 +248,9 @@ impl ClientBuilder {
     }
 
     /// How long nothing may be heard on the connection of the watches before the server is asked whether it is there,
-    /// and half as long again until it is left. Default 10 s, and so 15 s in all; between 100 ms and a day.
+    /// and half as long again until it is left. Default 10 s, and so 15 s in all; between 100 ms and a day. A server that
+    /// answers whenever a stream is opened, and then falls silent, gets ever more of that half, up to 16 times: a gateway
+    /// says nothing while it puts a long history into one line.
     pub fn watch_idle_timeout(mut self, timeout: Duration) -> Self {
         const DAY: Duration = Duration::from_secs(24 * 3600);
         let idle = timeout.clamp(Duration::from_millis(100), DAY);

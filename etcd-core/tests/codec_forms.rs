@@ -155,7 +155,10 @@ fn garbage_errs_with_its_kind_and_never_shows_content() {
         (b"{\"kvs\":{}}", DecodeErrorKind::Value),
         (b"{\"kvs\":[{\"key\":\"c2VjcmV\"}]}", DecodeErrorKind::Value),
         (b"{\"kvs\":[{\"key\":[1,2]}]}", DecodeErrorKind::Value),
-        (b"{\"kvs\":[{\"key\":\"\xff\"}]}", DecodeErrorKind::Syntax),
+        (b"{\"kvs\":[{\"key\":\"\xff\"}]}", DecodeErrorKind::Value),
+        (b"{\"kvs\":[{\"key\":7}]}", DecodeErrorKind::Value),
+        (b"{\"cluster_name\":\"\xff\",\"\xff\":0}", DecodeErrorKind::Value),
+        (b"{\"c2V\x01\":0}", DecodeErrorKind::Value),
     ] {
         let error = from_json::<GetResponse>(document).unwrap_err();
         assert_eq!(error.kind, kind, "{}", String::from_utf8_lossy(document));

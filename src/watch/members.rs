@@ -24,7 +24,8 @@ pub(super) struct Members {
 
 #[derive(Default)]
 struct State {
-    members: BTreeMap<MemberId, Member>,
+    /// Boxed, because a map makes room for eleven at once, and most watches are over one range.
+    members: BTreeMap<MemberId, Box<Member>>,
     next: MemberId,
     /// Those that have something to take, each once.
     ready: VecDeque<MemberId>,
@@ -94,7 +95,7 @@ impl Members {
         }
         let id = state.next;
         state.next += 1;
-        let member = Member {
+        let member = Box::new(Member {
             keys: keys.clone(),
             buffer,
             is_ready: false,
@@ -107,7 +108,7 @@ impl Members {
             is_joined: false,
             ended: None,
             link: None,
-        };
+        });
         state.members.insert(id, member);
         Ok(Some(id))
     }
@@ -334,7 +335,7 @@ impl State {
         lowest.unwrap_or(self.left_at)
     }
 
-    fn remove(&mut self, id: MemberId) -> Option<Member> {
+    fn remove(&mut self, id: MemberId) -> Option<Box<Member>> {
         let removed = self.members.remove(&id);
         if let Some(member) = &removed
             && self.members.is_empty()

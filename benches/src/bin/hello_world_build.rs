@@ -7,15 +7,13 @@
 //! Each is built from nothing, in release mode with the same flags and lock file, one after the other, into a folder of
 //! its own that is removed before. All sources are fetched beforehand, so that no network is measured.
 
-#[path = "gateway_get/cpu.rs"]
-mod cpu;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use anyetcd_benches::{median, used};
 use nix::sys::resource::UsageWho;
 
 const PACKAGES: [&str; 2] = ["hello-anyetcd", "hello-etcd-client"];
@@ -78,7 +76,7 @@ fn measure(rounds: usize) -> Result<(), String> {
     }
     let ratio = |of: fn(&Built) -> f64| {
         let [anyetcd, etcd_client] = &all;
-        median(anyetcd, of) / median(etcd_client, of)
+        median(anyetcd.iter().map(of)) / median(etcd_client.iter().map(of))
     };
     println!(
         "\nof etcd-client's: {:.2} of the time, {:.2} of the CPU time, {:.2} of the crates (medians)",
@@ -94,7 +92,7 @@ fn build(package: &str) -> Result<Built, String> {
     if folder.exists() {
         fs::remove_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     }
-    let (started, cpu_before) = (Instant::now(), cpu::used(UsageWho::RUSAGE_CHILDREN));
+    let (started, cpu_before) = (Instant::now(), used(UsageWho::RUSAGE_CHILDREN));
     let output = cargo()
         .args([
             "build",
@@ -111,7 +109,7 @@ fn build(package: &str) -> Result<Built, String> {
         .output()
         .map_err(|error| error.to_string())?;
     let time = started.elapsed();
-    let cpu = cpu::used(UsageWho::RUSAGE_CHILDREN) - cpu_before;
+    let cpu = used(UsageWho::RUSAGE_CHILDREN) - cpu_before;
     if !output.status.success() {
         return Err(format!("{package} does not build"));
     }
@@ -152,10 +150,4 @@ fn cargo() -> Command {
 
 fn manifest_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
-}
-
-fn median(all: &[Built], of: fn(&Built) -> f64) -> f64 {
-    let mut values: Vec<f64> = all.iter().map(of).collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

@@ -190,7 +190,7 @@ impl Field for Bytes {
         deserializer: D,
         arena: &Arena<'_>,
     ) -> Result<(), D::Error> {
-        *self = deserializer.deserialize_any(Base64(arena))?;
+        *self = deserializer.deserialize_option(Base64(arena))?;
         Ok(())
     }
 }
@@ -213,26 +213,33 @@ impl Field for Option<Bytes> {
         deserializer: D,
         arena: &Arena<'_>,
     ) -> Result<(), D::Error> {
-        *self = Some(deserializer.deserialize_any(Base64(arena))?);
+        *self = Some(deserializer.deserialize_option(Base64(arena))?);
         Ok(())
     }
 }
 
+/// Base64, or `null`.
+///
+/// Asks for the bytes of the text and not for the text: whether they are UTF-8 need not be checked, since base64 is.
 struct Base64<'a>(&'a Arena<'a>);
 
-impl Visitor<'_> for Base64<'_> {
+impl<'de> Visitor<'de> for Base64<'_> {
     type Value = Bytes;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("bytes in base64")
     }
 
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Bytes, E> {
-        self.0.decode(text).ok_or_else(|| E::custom("not base64"))
+    fn visit_none<E>(self) -> Result<Bytes, E> {
+        Ok(Bytes::new())
     }
 
-    fn visit_unit<E>(self) -> Result<Bytes, E> {
-        Ok(Bytes::new())
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Bytes, D::Error> {
+        deserializer.deserialize_bytes(self)
+    }
+
+    fn visit_bytes<E: serde::de::Error>(self, text: &[u8]) -> Result<Bytes, E> {
+        self.0.decode(text).ok_or_else(|| E::custom("not base64"))
     }
 }
 

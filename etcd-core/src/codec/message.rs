@@ -56,7 +56,7 @@ impl<'de, T: Copy> DeserializeSeed<'de> for NameSeed<T> {
     type Value = Option<T>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_identifier(self)
+        deserializer.deserialize_bytes(self)
     }
 }
 
@@ -67,11 +67,12 @@ impl<T: Copy> Visitor<'_> for NameSeed<T> {
         f.write_str("a member name")
     }
 
-    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self
-            .0
-            .iter()
-            .find_map(|(known, member)| (*known == name).then_some(*member)))
+    fn visit_bytes<E: serde::de::Error>(self, name: &[u8]) -> Result<Self::Value, E> {
+        let known = self.0.iter().find(|(known, _)| known.as_bytes() == name);
+        if known.is_none() && !std::str::from_utf8(name).is_ok_and(|name| !name.contains(char::is_control)) {
+            return Err(E::custom("not a name"));
+        }
+        Ok(known.map(|(_, member)| *member))
     }
 }
 

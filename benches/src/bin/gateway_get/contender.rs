@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyetcd::Client;
+use anyetcd_benches::{Runtime, Tokio, used};
 use bytes::Bytes;
 use etcd_core::codec::to_json;
 use etcd_core::endpoint::Endpoint;
@@ -18,8 +19,6 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use nix::sys::resource::UsageWho;
 use tokio::net::TcpStream;
-
-use crate::cpu;
 
 pub(crate) const KEY: &str = "key";
 pub(crate) const VALUE: &str = "123456789";
@@ -37,20 +36,6 @@ pub(crate) enum Contender {
     /// hyper's HTTP/1.1 connections without anything around them: what a client on it has to spend.
     Hyper(Tokio),
     Anyetcd(Runtime),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Runtime {
-    Tokio(Tokio),
-    AsyncStd,
-    Smol,
-}
-
-/// A Tokio runtime as `#[tokio::main]` makes it, or one that stays on its thread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tokio {
-    MultiThread,
-    CurrentThread,
 }
 
 impl Contender {
@@ -107,35 +92,27 @@ pub(crate) fn run(args: &[&str]) -> ExitCode {
     thread::spawn(move || watch_the_clock(&counted, Duration::from_secs(seconds)));
     match contender {
         Contender::Wrk => return ExitCode::from(2),
-        Contender::Hyper(tokio) => block_on_tokio(tokio, async {
+        Contender::Hyper(tokio) => tokio.block_on(async {
             let tasks = (0..in_flight).map(|_| tokio::spawn(bare_hyper(url.to_owned(), gets.clone())));
             wait_for_ever(tasks.collect()).await;
         }),
-        Contender::Anyetcd(Runtime::Tokio(tokio)) => block_on_tokio(tokio, async {
+        Contender::Anyetcd(Runtime::Tokio(tokio)) => tokio.block_on(async {
             let client = client(url);
             let tasks = (0..in_flight).map(|_| tokio::spawn(anyetcd(client.clone(), gets.clone())));
             wait_for_ever(tasks.collect()).await;
         }),
-        Contender::Anyetcd(Runtime::AsyncStd) => async_std::task::block_on(async {
+        Contender::Anyetcd(runtime @ Runtime::AsyncStd) => runtime.block_on(async {
             let client = client(url);
             let tasks = (0..in_flight).map(|_| async_std::task::spawn(anyetcd(client.clone(), gets.clone())));
             wait_for_ever(tasks.collect()).await;
         }),
-        Contender::Anyetcd(Runtime::Smol) => smol::block_on(async {
+        Contender::Anyetcd(runtime @ Runtime::Smol) => runtime.block_on(async {
             let client = client(url);
             let tasks = (0..in_flight).map(|_| smol::spawn(anyetcd(client.clone(), gets.clone())));
             wait_for_ever(tasks.collect()).await;
         }),
     }
     ExitCode::SUCCESS
-}
-
-fn block_on_tokio(tokio: Tokio, work: impl Future<Output = ()>) {
-    let runtime = match tokio {
-        Tokio::MultiThread => tokio::runtime::Builder::new_multi_thread().enable_all().build(),
-        Tokio::CurrentThread => tokio::runtime::Builder::new_current_thread().enable_all().build(),
-    };
-    runtime.expect("a Tokio runtime starts").block_on(work);
 }
 
 /// The tasks end with the process, or with an error that ends it.
@@ -147,7 +124,7 @@ async fn wait_for_ever<T: Future>(tasks: Vec<T>) {
 
 /// Ends the process when its time is over, with what it did after the warm-up.
 fn watch_the_clock(gets: &AtomicU64, time: Duration) {
-    let used = || cpu::used(UsageWho::RUSAGE_SELF);
+    let used = || used(UsageWho::RUSAGE_SELF);
     thread::sleep(WARM_UP);
     let (gets_before, cpu_before, started) = (gets.load(Ordering::Relaxed), used(), Instant::now());
     thread::sleep(time);

@@ -10,7 +10,6 @@
 
 mod capture;
 mod contender;
-mod cpu;
 mod table;
 mod wrk;
 

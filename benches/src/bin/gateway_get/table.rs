@@ -1,5 +1,7 @@
 //! What was measured, as a table.
 
+use anyetcd_benches::{median, range};
+
 use crate::Measured;
 use crate::contender::Contender;
 
@@ -16,9 +18,7 @@ pub(crate) fn print(in_flight: usize, contenders: &[Contender], measured: &[Vec<
     );
     for (index, contender) in contenders.iter().enumerate() {
         let rounds = measured[index].iter().map(|round| round.gets_per_second);
-        let (min, max) = rounds.fold((f64::MAX, 0.0), |(min, max): (f64, f64), n| {
-            (min.min(n), max.max(n))
-        });
+        let (min, max) = range(rounds);
         let of_wrk = place(Contender::Wrk).map_or(f64::NAN, |wrk| speed(index) / speed(wrk));
         let of_hyper = place(contender.baseline()).map_or(f64::NAN, |hyper| cpu(index) / cpu(hyper));
         println!(
@@ -28,16 +28,5 @@ pub(crate) fn print(in_flight: usize, contenders: &[Contender], measured: &[Vec<
             format!("({min:.0} to {max:.0})"),
             cpu(index),
         );
-    }
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    if values.len() % 2 == 1 {
-        values[middle]
-    } else {
-        (values[middle - 1] + values[middle]) / 2.0
     }
 }

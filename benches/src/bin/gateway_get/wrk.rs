@@ -3,17 +3,18 @@
 use std::process::Command;
 use std::time::Duration;
 
+use anyetcd_benches::used;
 use nix::sys::resource::UsageWho;
 
-use crate::{Measured, cpu, measured};
+use crate::{Measured, measured};
 
 /// Runs it for `seconds` with one thread, as it has no use for more here.
 pub(crate) fn measure(url: &str, in_flight: usize, seconds: u64) -> Result<Measured, String> {
-    let before = cpu::used(UsageWho::RUSAGE_CHILDREN);
+    let before = used(UsageWho::RUSAGE_CHILDREN);
     let output = command(url, in_flight, seconds)?
         .output()
         .map_err(|error| format!("{error}: {INSTALL}"))?;
-    let cpu = cpu::used(UsageWho::RUSAGE_CHILDREN) - before;
+    let cpu = used(UsageWho::RUSAGE_CHILDREN) - before;
     let text = String::from_utf8_lossy(&output.stdout);
     if text.contains("Non-2xx") || text.contains("Socket errors") {
         return Err(format!("wrk failed:\n{text}"));

@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use self::lifetime::StreamState;
 use self::reads::Reason;
+use super::patience::Patience;
 use super::stream::ProgressAnswers;
 use super::watched::{Phase, Watched};
 use super::{ConnectionStatus, WatchId, WatchMode, WatchOrigin, WatchOutput, WatchTimes};
@@ -28,6 +29,7 @@ use crate::message::{Watch, WatchCancel, WatchCreate};
 pub struct WatchConnection {
     mode: WatchMode,
     times: WatchTimes,
+    patience: Patience,
     logs_in: bool,
     /// The most bytes that are held of a message that comes in pieces.
     max_bytes: usize,
@@ -68,6 +70,7 @@ impl WatchConnection {
         Self {
             mode,
             times,
+            patience: Patience::new(times),
             logs_in: false,
             max_bytes,
             watches: BTreeMap::new(),

@@ -54,6 +54,7 @@
 mod batch;
 mod buffer;
 mod connection;
+mod patience;
 mod stream;
 mod terms;
 mod token;

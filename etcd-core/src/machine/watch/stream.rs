@@ -32,7 +32,7 @@ const STUCK_FOR: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct OpenStream {
     pub(super) opened: Instant,
-    heard: Instant,
+    pub(super) heard: Instant,
     questioned: Option<Instant>,
     messages: u64,
     pending: VecDeque<Awaited>,
@@ -100,6 +100,12 @@ impl OpenStream {
         }
     }
 
+    /// Whether the greeting is over: the server was alive, and has read what followed.
+    pub(super) fn is_greeted(&self) -> bool {
+        let mut pending = self.pending.iter();
+        pending.all(|awaited| awaited.purpose != Purpose::EndOfGreeting)
+    }
+
     /// Takes note that bytes came.
     pub(super) fn handle_activity(&mut self, now: Instant) {
         self.heard = now;
@@ -108,7 +114,6 @@ impl OpenStream {
 
     /// Takes note that a message came; `false` if the server does not read what it is sent.
     pub(super) fn handle_message(&mut self, now: Instant) -> bool {
-        self.handle_activity(now);
         self.messages += 1;
         self.pending.front().is_none_or(|awaited| {
             self.messages - awaited.messages < STUCK_AFTER || now < awaited.since + STUCK_FOR

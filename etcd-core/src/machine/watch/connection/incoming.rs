@@ -24,6 +24,7 @@ impl WatchConnection {
     /// Takes a message of the server, whose header [`ClusterGuard`](crate::machine::ClusterGuard) has seen: what it finds
     /// is a reason to [close](Self::handle_closed).
     pub fn handle_message(&mut self, now: Instant, message: WatchResponse, entropy: u64) {
+        self.handle_activity(now);
         let StreamState::Open(stream) = &mut self.stream else {
             // Of a stream that is about to be closed.
             return;

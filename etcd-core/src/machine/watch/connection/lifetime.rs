@@ -56,6 +56,7 @@ impl WatchConnection {
     /// Takes note that bytes came, even if they do not make a message yet.
     pub fn handle_activity(&mut self, now: Instant) {
         if let StreamState::Open(stream) = &mut self.stream {
+            self.patience.handle_heard(now, stream);
             stream.handle_activity(now);
         }
     }

@@ -98,10 +98,7 @@ impl WatchConnection {
                 return WatchStep::Send(request);
             }
         }
-        let (idle, patience) = match self.mode {
-            WatchMode::Duplex => (self.times.idle, self.times.patience),
-            WatchMode::Single => (self.times.idle_single, self.times.patience),
-        };
+        let (idle, patience) = self.patience.limits(self.mode);
         let StreamState::Open(stream) = &mut self.stream else {
             return self.wait(None);
         };
@@ -120,6 +117,7 @@ impl WatchConnection {
                 WatchStep::Send(question(wire))
             }
             silence => {
+                self.patience.handle_silence(stream);
                 let limit = idle + patience;
                 let cause = Timeout::new(TimeoutPhase::Body).with_limit(limit).into();
                 self.reopen(now, cause, entropy);

@@ -57,6 +57,64 @@ fn silence_is_asked_about_and_then_left() {
     assert!(matches!(played.step(), WatchStep::Open { elsewhere: true, .. }));
 }
 
+/// Opens a stream for a watch, which is created, and then nothing is heard for so long; the watch's id, if the stream is
+/// still open.
+fn open_after_a_silence_of(time: Duration, played: &mut Played) -> Option<i64> {
+    let times = WatchTimes::default();
+    played.open();
+    let wire = played.sent_create().watch_id;
+    played.hear(created(wire, 9));
+    assert!(played.sent().is_none());
+    played.pass(times.idle);
+    played.question();
+    played.pass(time - times.idle);
+    loop {
+        match played.step() {
+            // It is time to ask for progress, too.
+            WatchStep::Send(Watch::Progress(_)) => {}
+            WatchStep::Close => return None,
+            _ => return Some(wire),
+        }
+    }
+}
+
+#[test]
+fn a_server_that_is_silent_whenever_it_is_to_tell_a_long_history_gets_ever_more_time_for_it() {
+    let times = WatchTimes::default();
+    let mut played = Played::new();
+    played.watch(5);
+    for factor in [1, 2, 4, 8, 16, 16] {
+        let limit = times.idle + times.patience * factor;
+        assert_eq!(open_after_a_silence_of(limit, &mut played), None, "{factor}");
+    }
+    let limit = times.idle + times.patience * 16;
+    let wire = open_after_a_silence_of(limit - Duration::from_millis(1), &mut played).unwrap();
+    // Here it comes; and then all is as it was, once the stream has lived for longer than that.
+    played.hear(events(wire, 9, &[5]));
+    played.pass(times.idle);
+    played.hear(events(wire, 10, &[6]));
+    played.pass(times.idle);
+    played.question();
+    played.pass(times.patience);
+    assert!(matches!(played.step(), WatchStep::Close));
+}
+
+#[test]
+fn a_server_that_never_answered_a_stream_gets_no_more_time_for_the_next() {
+    let times = WatchTimes::default();
+    let mut played = Played::new();
+    played.watch(5);
+    for _ in 0..3 {
+        assert!(matches!(played.step(), WatchStep::Open { .. }));
+        played.connection.handle_opened(played.now);
+        while played.sent().is_some() {}
+        played.pass(times.idle);
+        played.question();
+        played.pass(times.patience);
+        assert!(matches!(played.step(), WatchStep::Close));
+    }
+}
+
 #[test]
 fn a_server_that_reads_nothing_any_more_is_left_though_it_sends() {
     let mut played = Played::new();
