@@ -1,23 +1,17 @@
 //! The task that follows a range for a mirror.
 
-use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use etcd_core::machine::{ObservationStatus, Observed};
-use etcd_core::message::{EventType, KeyValue};
 use futures_channel::oneshot;
 use futures_core::Stream;
 use futures_util::future::{Either, select};
 
 use super::Observe;
-use super::view::{Content, MirrorView};
+use super::content::{Content, Decode};
 use crate::latest::Latest;
-
-/// Turns a pair into what the mirror holds of it.
-pub(super) type Decode<V> = Arc<dyn Fn(&KeyValue) -> V + Send + Sync>;
 
 pub(super) struct Following<V: Clone> {
     pub(super) observe: Observe,
@@ -69,20 +63,7 @@ impl<V: Clone + Send + Sync + 'static> Following<V> {
         let status = self.observe.status();
         self.content.modify(|content| {
             content.status = status;
-            content.view.revision = observed.revision();
-            if let Observed::Changes { events, revision, .. } = observed {
-                content.changed_at = revision;
-                // Copied only if somebody keeps a view.
-                let values = Arc::make_mut(&mut content.view.values);
-                for event in events {
-                    if event.event_type == EventType::Delete {
-                        values.remove(&event.kv.key);
-                    } else {
-                        let value = (self.decode)(&compact(&event.kv));
-                        values.insert(event.kv.key, value);
-                    }
-                }
-            }
+            content.apply(observed, &self.decode);
         });
     }
 }
@@ -94,30 +75,4 @@ impl<V: Clone> Drop for Following<V> {
             .modify(|content| content.status = ObservationStatus::Over);
         self.content.close();
     }
-}
-
-/// What a mirror begins with.
-pub(super) fn content<V>(revision: i64, kvs: &[KeyValue], decode: &Decode<V>) -> Content<V> {
-    let values: BTreeMap<Bytes, V> = kvs
-        .iter()
-        .map(|kv| (kv.key.clone(), decode(&compact(kv))))
-        .collect();
-    Content {
-        view: MirrorView {
-            values: Arc::new(values),
-            revision,
-        },
-        changed_at: revision,
-        status: ObservationStatus::Listing,
-        watch: None,
-        watches: 0,
-        error: None,
-    }
-}
-
-/// The pair with a value of its own: one value must not keep a message of megabytes in memory. Its key has been copied already.
-fn compact(kv: &KeyValue) -> KeyValue {
-    let mut compact = kv.clone();
-    compact.value = Bytes::copy_from_slice(&kv.value);
-    compact
 }
