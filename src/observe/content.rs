@@ -21,6 +21,7 @@ pub(super) struct Content<V> {
     pub(super) view: MirrorView<V>,
     /// The revision of the last change.
     pub(super) changed_at: i64,
+    /// How it is doing, but for what its watch says of itself.
     pub(super) status: ObservationStatus,
     pub(super) watch: Option<WatchHandle>,
     /// Which one that is.

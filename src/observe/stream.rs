@@ -209,6 +209,11 @@ impl Observe {
         self.watches
     }
 
+    /// How it is doing, for those who ask its watch themselves.
+    pub(super) fn status_but_of_watch(&self) -> ObservationStatus {
+        self.machine.status()
+    }
+
     /// What can ask the server how far it has got; `None` while nothing is watched.
     pub(super) fn watch_handle(&self) -> Option<WatchHandle> {
         self.watch.as_ref().map(Watch::handle)

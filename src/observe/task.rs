@@ -1,6 +1,7 @@
 //! The task that follows a range for a mirror.
 
 use std::future::poll_fn;
+use std::mem::discriminant;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ impl<V: Clone + Send + Sync + 'static> Following<V> {
             let next = poll_fn(|cx| {
                 let next = Pin::new(&mut self.observe).poll_next(cx);
                 if next.is_pending() {
-                    self.publish_watch();
+                    self.publish();
                 }
                 next
             });
@@ -48,11 +49,14 @@ impl<V: Clone + Send + Sync + 'static> Following<V> {
         }
     }
 
-    /// Lets readers know whom to ask how far it has got.
-    fn publish_watch(&self) {
-        let watches = self.observe.watches();
-        if self.content.with(|content| content.watches) != watches {
-            let (watch, status) = (self.observe.watch_handle(), self.observe.status());
+    /// Lets readers know how it is doing, and whom to ask how far it has got.
+    fn publish(&self) {
+        let (watches, status) = (self.observe.watches(), self.observe.status_but_of_watch());
+        let is_news = self
+            .content
+            .with(|content| content.watches != watches || !is_same(&content.status, &status));
+        if is_news {
+            let watch = self.observe.watch_handle();
             self.content.modify(|content| {
                 (content.watch, content.watches, content.status) = (watch, watches, status);
             });
@@ -60,12 +64,20 @@ impl<V: Clone + Send + Sync + 'static> Following<V> {
     }
 
     fn apply(&self, observed: Observed) {
-        let status = self.observe.status();
+        let status = self.observe.status_but_of_watch();
         self.content.modify(|content| {
             content.status = status;
             content.apply(observed, &self.decode);
         });
     }
+}
+
+fn is_same(status: &ObservationStatus, other: &ObservationStatus) -> bool {
+    let of_interruption = |status: &ObservationStatus| match status {
+        ObservationStatus::Interrupted { since, cause } => Some((*since, Arc::as_ptr(cause))),
+        _ => None,
+    };
+    discriminant(status) == discriminant(other) && of_interruption(status) == of_interruption(other)
 }
 
 impl<V: Clone> Drop for Following<V> {
