@@ -2,7 +2,7 @@
 
 use etcd_core::error::Result;
 use etcd_core::key::KeyRange;
-use etcd_core::message::{Get, SortOrder, SortTarget};
+use etcd_core::message::{Get, GetResponse, SortOrder, SortTarget};
 
 use crate::Client;
 
@@ -47,13 +47,18 @@ impl Goal {
             .limit(1)
             .keys_only();
         let answer = client.call(newest).await?;
-        Ok(Self {
+        Ok(Self::found(&answer))
+    }
+
+    /// What a read of the newest key has found.
+    pub(super) fn found(answer: &GetResponse) -> Self {
+        Self {
             revision: answer.header.revision,
             newest: Some(Newest {
                 mod_revision: answer.first().map_or(0, |kv| kv.mod_revision),
                 count: usize::try_from(answer.count).unwrap_or(usize::MAX),
             }),
-        })
+        }
     }
 
     /// Whether whoever has seen everything up to `revision`, and knows `count` keys then, has seen this state.

@@ -14,11 +14,12 @@ use etcd_core::message::KeyValue;
 use etcd_core::runtime::{BoxFuture, later};
 use futures_channel::oneshot;
 
+use super::content::{Content, Decode};
 use super::decode::DecodeError;
 use super::goal::Goal;
 use super::stream::{is_progress_unknown, status};
-use super::task::{Decode, Following, content};
-use super::view::{Content, MirrorUpdates, MirrorView};
+use super::task::Following;
+use super::view::{MirrorUpdates, MirrorView};
 use crate::exchange::race;
 use crate::latest::Latest;
 use crate::{Client, ObserveCall};
@@ -146,7 +147,7 @@ impl<V: Clone + Send + Sync + 'static> IntoFuture for MirrorCall<V> {
             let Some(Observed::Snapshot { revision, kvs }) = observe.try_next().await? else {
                 return Err(WatchError::Canceled.into());
             };
-            let content = Arc::new(Latest::new(content(revision, &kvs, &self.decode)));
+            let content = Arc::new(Latest::new(Content::new(revision, &kvs, &self.decode)));
             let following = Following {
                 observe,
                 decode: self.decode,
@@ -283,14 +284,12 @@ impl<V: Clone + Send + Sync + 'static> Mirror<V> {
         let mut asked = 0;
         poll_fn(|cx| {
             loop {
-                let (is_seen, watch, watches) = self.content.with(|content| {
-                    let view = &content.view;
-                    let is_seen = goal.is_seen(view.revision, view.len());
-                    (is_seen, content.watch.clone(), content.watches)
-                });
-                if is_seen {
+                if self.agree(goal) {
                     return Poll::Ready(Ok(true));
                 }
+                let (watch, watches) = self
+                    .content
+                    .with(|content| (content.watch.clone(), content.watches));
                 match self.content.poll(&mut reading.reader, cx) {
                     Poll::Ready(Some(_)) => continue,
                     Poll::Ready(None) => return Poll::Ready(Err(self.end())),
@@ -323,6 +322,19 @@ impl<V: Clone + Send + Sync + 'static> Mirror<V> {
             }
         })
         .await
+    }
+
+    /// Shows the state of `goal` if that is what is shown. Readers are not disturbed where it changes nothing.
+    fn agree(&self, goal: Goal) -> bool {
+        let (revision, count) = self
+            .content
+            .with(|content| (content.view.revision, content.view.len()));
+        if revision >= goal.revision || !goal.is_seen(revision, count) {
+            return revision >= goal.revision;
+        }
+        let mut agrees = false;
+        self.content.modify(|content| agrees = content.agree(goal));
+        agrees
     }
 
     /// Why there is nothing more to come.

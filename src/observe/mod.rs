@@ -1,5 +1,6 @@
 //! Ranges that are read and then followed.
 
+mod content;
 mod decode;
 mod goal;
 mod leader;

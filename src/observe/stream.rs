@@ -127,6 +127,13 @@ enum Work {
     Pause(BoxFuture<'static, ()>),
 }
 
+/// A question to the server, how far a watch has got.
+struct Asking {
+    /// Which watch it is.
+    watch: u64,
+    answer: BoxFuture<'static, Result<i64>>,
+}
+
 impl Observe {
     /// What comes next; `None` after an error.
     ///
@@ -173,10 +180,13 @@ impl Observe {
         loop {
             let (client, keys) = (self.client.clone(), self.keys().clone());
             let goal = Goal::read(&client, &keys, self.key_count(), self.is_progress_unknown).await?;
-            let mut asking: Option<BoxFuture<'static, Result<i64>>> = None;
+            let mut asking = None;
             let caught_up = poll_fn(|cx| self.poll_caught_up(goal, &mut asking, cx));
             match race(pin!(caught_up), pin!(shared.deadlines.reached(deadline))).await {
-                Some(Ok(true)) => return Ok(goal.revision),
+                Some(Ok(true)) => {
+                    self.machine.handle_agreement(goal.revision);
+                    return Ok(goal.revision);
+                }
                 // The server cannot say: another goal is needed.
                 Some(Ok(false)) => {}
                 Some(Err(error)) => return Err(error),
@@ -199,6 +209,11 @@ impl Observe {
         self.watches
     }
 
+    /// How it is doing, for those who ask its watch themselves.
+    pub(super) fn status_but_of_watch(&self) -> ObservationStatus {
+        self.machine.status()
+    }
+
     /// What can ask the server how far it has got; `None` while nothing is watched.
     pub(super) fn watch_handle(&self) -> Option<WatchHandle> {
         self.watch.as_ref().map(Watch::handle)
@@ -207,7 +222,7 @@ impl Observe {
     fn poll_caught_up(
         &mut self,
         goal: Goal,
-        asking: &mut Option<BoxFuture<'static, Result<i64>>>,
+        asking: &mut Option<Asking>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<bool>> {
         loop {
@@ -227,11 +242,15 @@ impl Observe {
                 && !self.is_progress_unknown
                 && let Some(handle) = self.watch_handle()
             {
-                *asking = Some(Box::pin(async move { handle.progress().await }));
+                *asking = Some(Asking {
+                    watch: self.watches,
+                    answer: Box::pin(async move { handle.progress().await }),
+                });
             }
-            let Some(answer) = asking else {
+            let Some(Asking { watch, answer }) = asking else {
                 return Poll::Pending;
             };
+            let is_present = *watch == self.watches;
             match ready!(answer.as_mut().poll(cx)) {
                 Err(error) if is_progress_unknown(&error) => {
                     self.is_progress_unknown = true;
@@ -240,10 +259,12 @@ impl Observe {
                         return Poll::Ready(Ok(false));
                     }
                 }
-                // The watch is about to be replaced.
                 Err(error) if matches!(error.kind(), ErrorKind::Watch(_)) => {
                     *asking = None;
-                    return Poll::Pending;
+                    // Unless it has been replaced by now, and the next one can be asked, the watch is about to be.
+                    if is_present {
+                        return Poll::Pending;
+                    }
                 }
                 Err(error) => return Poll::Ready(Err(error)),
                 Ok(_) => *asking = None,

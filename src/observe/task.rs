@@ -1,23 +1,18 @@
 //! The task that follows a range for a mirror.
 
-use std::collections::BTreeMap;
 use std::future::poll_fn;
+use std::mem::discriminant;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use etcd_core::machine::{ObservationStatus, Observed};
-use etcd_core::message::{EventType, KeyValue};
 use futures_channel::oneshot;
 use futures_core::Stream;
 use futures_util::future::{Either, select};
 
 use super::Observe;
-use super::view::{Content, MirrorView};
+use super::content::{Content, Decode};
 use crate::latest::Latest;
-
-/// Turns a pair into what the mirror holds of it.
-pub(super) type Decode<V> = Arc<dyn Fn(&KeyValue) -> V + Send + Sync>;
 
 pub(super) struct Following<V: Clone> {
     pub(super) observe: Observe,
@@ -32,7 +27,7 @@ impl<V: Clone + Send + Sync + 'static> Following<V> {
             let next = poll_fn(|cx| {
                 let next = Pin::new(&mut self.observe).poll_next(cx);
                 if next.is_pending() {
-                    self.publish_watch();
+                    self.publish();
                 }
                 next
             });
@@ -54,11 +49,14 @@ impl<V: Clone + Send + Sync + 'static> Following<V> {
         }
     }
 
-    /// Lets readers know whom to ask how far it has got.
-    fn publish_watch(&self) {
-        let watches = self.observe.watches();
-        if self.content.with(|content| content.watches) != watches {
-            let (watch, status) = (self.observe.watch_handle(), self.observe.status());
+    /// Lets readers know how it is doing, and whom to ask how far it has got.
+    fn publish(&self) {
+        let (watches, status) = (self.observe.watches(), self.observe.status_but_of_watch());
+        let is_news = self
+            .content
+            .with(|content| content.watches != watches || !is_same(&content.status, &status));
+        if is_news {
+            let watch = self.observe.watch_handle();
             self.content.modify(|content| {
                 (content.watch, content.watches, content.status) = (watch, watches, status);
             });
@@ -66,25 +64,20 @@ impl<V: Clone + Send + Sync + 'static> Following<V> {
     }
 
     fn apply(&self, observed: Observed) {
-        let status = self.observe.status();
+        let status = self.observe.status_but_of_watch();
         self.content.modify(|content| {
             content.status = status;
-            content.view.revision = observed.revision();
-            if let Observed::Changes { events, revision, .. } = observed {
-                content.changed_at = revision;
-                // Copied only if somebody keeps a view.
-                let values = Arc::make_mut(&mut content.view.values);
-                for event in events {
-                    if event.event_type == EventType::Delete {
-                        values.remove(&event.kv.key);
-                    } else {
-                        let value = (self.decode)(&compact(&event.kv));
-                        values.insert(event.kv.key, value);
-                    }
-                }
-            }
+            content.apply(observed, &self.decode);
         });
     }
+}
+
+fn is_same(status: &ObservationStatus, other: &ObservationStatus) -> bool {
+    let of_interruption = |status: &ObservationStatus| match status {
+        ObservationStatus::Interrupted { since, cause } => Some((*since, Arc::as_ptr(cause))),
+        _ => None,
+    };
+    discriminant(status) == discriminant(other) && of_interruption(status) == of_interruption(other)
 }
 
 impl<V: Clone> Drop for Following<V> {
@@ -94,30 +87,4 @@ impl<V: Clone> Drop for Following<V> {
             .modify(|content| content.status = ObservationStatus::Over);
         self.content.close();
     }
-}
-
-/// What a mirror begins with.
-pub(super) fn content<V>(revision: i64, kvs: &[KeyValue], decode: &Decode<V>) -> Content<V> {
-    let values: BTreeMap<Bytes, V> = kvs
-        .iter()
-        .map(|kv| (kv.key.clone(), decode(&compact(kv))))
-        .collect();
-    Content {
-        view: MirrorView {
-            values: Arc::new(values),
-            revision,
-        },
-        changed_at: revision,
-        status: ObservationStatus::Listing,
-        watch: None,
-        watches: 0,
-        error: None,
-    }
-}
-
-/// The pair with a value of its own: one value must not keep a message of megabytes in memory. Its key has been copied already.
-fn compact(kv: &KeyValue) -> KeyValue {
-    let mut compact = kv.clone();
-    compact.value = Bytes::copy_from_slice(&kv.value);
-    compact
 }

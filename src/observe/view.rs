@@ -9,12 +9,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use etcd_core::error::Error;
 use etcd_core::key::KeyRange;
-use etcd_core::machine::ObservationStatus;
 use futures_core::Stream;
 
-use crate::WatchHandle;
+use super::content::Content;
 use crate::latest::{Latest, Reader};
 
 /// What a mirror holds, at one revision.
@@ -84,20 +82,6 @@ pub struct MirrorUpdates<V: Clone> {
     pub(super) content: Arc<Latest<Content<V>>>,
     pub(super) reader: Reader,
     pub(super) last: Option<i64>,
-}
-
-/// What the task of a mirror shares with those who read.
-#[derive(Clone)]
-pub(super) struct Content<V> {
-    pub(super) view: MirrorView<V>,
-    /// The revision of the last change.
-    pub(super) changed_at: i64,
-    pub(super) status: ObservationStatus,
-    pub(super) watch: Option<WatchHandle>,
-    /// Which one that is.
-    pub(super) watches: u64,
-    /// What ended it.
-    pub(super) error: Option<Arc<Error>>,
 }
 
 impl<V: Clone> MirrorUpdates<V> {

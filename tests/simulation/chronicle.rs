@@ -1,6 +1,7 @@
 //! What really happened.
 
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use anyetcd::message::{Event, EventType};
 use etcd_embedded::sim::World;
@@ -15,6 +16,9 @@ pub(crate) struct Chronicle(Arc<Mutex<Chapters>>);
 struct Chapters {
     events: Vec<Event>,
     revision: i64,
+    /// When somebody looked, and what the newest revision was then.
+    looks: Vec<(Instant, i64)>,
+    compactions: Vec<i64>,
     compacted: i64,
 }
 
@@ -40,12 +44,26 @@ impl Chronicle {
                 chapters.revision = revision;
             }
         });
+        let look = (world.now(), chapters.revision);
+        chapters.looks.push(look);
         chapters.revision
+    }
+
+    /// The newest revision that there can have been at `instant`, as far as somebody has looked.
+    pub(crate) fn newest_at(&self, world: &World, instant: Instant) -> i64 {
+        let newest = self.continue_with(world);
+        let chapters = self.0.lock().unwrap();
+        let after = chapters.looks.partition_point(|(at, _)| *at < instant);
+        chapters
+            .looks
+            .get(after)
+            .map_or(newest, |(_, revision)| *revision)
     }
 
     /// Somebody is about to compact at `revision`; whether it will be applied is not known if it fails.
     pub(crate) fn will_compact(&self, revision: i64) {
         let mut chapters = self.0.lock().unwrap();
+        chapters.compactions.push(revision);
         chapters.compacted = chapters.compacted.max(revision);
     }
 
@@ -60,6 +78,7 @@ impl Chronicle {
     pub(crate) fn history(&self) -> History {
         let chapters = self.0.lock().unwrap();
         let history = History::new(chapters.events.clone()).unwrap();
-        history.compacted(chapters.compacted)
+        let compactions = chapters.compactions.iter().chain([&chapters.compacted]);
+        compactions.fold(history, |history, revision| history.compacted(*revision))
     }
 }

@@ -12,6 +12,7 @@ mod elections;
 mod hour;
 mod leases;
 mod logins;
+mod observe;
 mod pace;
 mod reads;
 mod trial;

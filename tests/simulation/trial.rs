@@ -3,10 +3,11 @@
 use std::cell::Cell;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyetcd::{Client, Delete, Put, Txn, prefix};
-use etcd_embedded::sim::{Faults, World};
+use etcd_embedded::sim::{Faults, SimTransport, World};
 use etcd_embedded::{Config, Dialect};
 use futures_util::future::{Either, join_all, select};
 
@@ -77,7 +78,13 @@ impl Trial {
 
     /// A client on a transport of its own.
     pub(crate) fn client(&self) -> Client {
+        self.client_on(self.world.transport())
+    }
+
+    /// A client on this transport.
+    pub(crate) fn client_on(&self, transport: Arc<SimTransport>) -> Client {
         let builder = self.pace.builder(&self.world);
+        let builder = builder.transport(self.world.runtime(), transport);
         let builder = if self.secured {
             builder.credentials("root", logins::PASSWORD)
         } else {
@@ -94,6 +101,16 @@ impl Trial {
     /// Whether things still go wrong.
     pub(crate) fn is_troubled(&self) -> bool {
         self.world.elapsed() < self.pace.trouble
+    }
+
+    /// How long a consumer waits at most before it does something else: not long once nothing goes wrong any more, and
+    /// nothing comes for long.
+    pub(crate) fn patience(&self) -> Duration {
+        if self.is_troubled() {
+            self.pace.patience
+        } else {
+            self.pace.rest
+        }
     }
 
     /// What comes first: what a future says, or `None` after a random part of `time`.

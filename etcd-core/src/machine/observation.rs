@@ -20,9 +20,17 @@
 //! in between and exists, a deletion for each that does not exist any more. So whoever applies everything in order has, after each item, exactly
 //! what the range held at the item's revision. What is missing of a compacted past is only how it came to be so: values that
 //! were overwritten, keys that came and went.
+//!
+//! # Who knows that a key is gone does not see it come
+//!
+//! A read may find the range just as it was told, at a later revision: [`Observation::handle_agreement`]. Whatever changed
+//! in between has been undone, by keys that came and went, and who knows that they are gone must not be
+//! told one after the other that they come and that they go: such changes are held until they amount to nothing, and told
+//! together.
 
 mod known;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -30,7 +38,7 @@ use self::known::Known;
 use super::{Backoff, Pager};
 use crate::error::{Error, ErrorKind, EtcdError, Retry, RetryClass};
 use crate::key::KeyRange;
-use crate::message::{Event, Get, GetResponse, KeyValue};
+use crate::message::{Event, EventType, Get, GetResponse, KeyValue};
 use crate::rpc::Request;
 
 /// What an observer is told.
@@ -123,6 +131,12 @@ pub struct Observation {
     keys: KeyRange,
     known: Known,
     revision: i64,
+    /// What was received after that revision, and is held.
+    held: Vec<Event>,
+    /// The revision up to which everything was received.
+    received: i64,
+    /// The newest revision at which the range is known to have held what had been told.
+    agreed: i64,
     state: State,
     backoff: Backoff,
     trouble: Option<(Instant, Arc<Error>)>,
@@ -156,6 +170,9 @@ impl Observation {
             keys,
             known: Known::default(),
             revision: 0,
+            held: Vec::new(),
+            received: 0,
+            agreed: 0,
             backoff: Backoff::default(),
             trouble: None,
             logs_in: false,
@@ -232,7 +249,7 @@ impl Observation {
             State::Starting { until, is_under_way } => {
                 (*until, *is_under_way) = (None, true);
                 ObservationStep::Watch {
-                    start_revision: self.revision + 1,
+                    start_revision: self.received + 1,
                 }
             }
             State::Failed(_) => match std::mem::replace(&mut self.state, State::Over) {
@@ -303,24 +320,36 @@ impl Observation {
         if !matches!(self.state, State::Following) {
             return None;
         }
-        events.retain(|event| event.kv.mod_revision > self.revision);
+        events.retain(|event| event.kv.mod_revision > self.received);
+        let last = events.last().map_or(revision, |event| event.kv.mod_revision);
+        let revision = revision.max(last);
+        if revision <= self.received {
+            return None;
+        }
+        self.received = revision;
+        self.held.append(&mut events);
+        if self.must_hold() {
+            return None;
+        }
+        self.revision = revision;
+        let mut events = std::mem::take(&mut self.held);
         if events.is_empty() {
-            if revision <= self.revision {
-                return None;
-            }
-            self.revision = revision;
             return Some(Observed::Progress { revision });
         }
         for event in &mut events {
             self.known.apply(event);
         }
-        let last = events.last().map_or(revision, |event| event.kv.mod_revision);
-        self.revision = revision.max(last);
         Some(Observed::Changes {
-            revision: self.revision,
+            revision,
             events,
             is_synthetic: false,
         })
+    }
+
+    /// Takes note that a read found the range at `revision` just as it has been told: from now on nothing is told that would
+    /// make it older.
+    pub fn handle_agreement(&mut self, revision: i64) {
+        self.agreed = self.agreed.max(revision);
     }
 
     /// Takes note that the watch could not begin, or has ended, because the history it needs is compacted.
@@ -346,6 +375,22 @@ impl Observation {
         }
     }
 
+    /// Whether what is held would show keys of which it is known that they are gone again.
+    fn must_hold(&self) -> bool {
+        if self.received >= self.agreed {
+            return false;
+        }
+        let mut there = BTreeSet::new();
+        for event in &self.held {
+            let key = &event.kv.key;
+            let _ = match event.event_type {
+                EventType::Delete => there.remove(key),
+                _ => there.insert(key),
+            };
+        }
+        !there.is_empty()
+    }
+
     /// Whether the same may work a while later, or elsewhere.
     fn may_mend(&self, error: &Error) -> bool {
         match error.retry() {
@@ -363,7 +408,11 @@ impl Observation {
     /// Takes a whole list: the first one is the snapshot, and of a later one the difference counts.
     fn handle_list(&mut self, revision: i64, listed: Vec<KeyValue>) -> Observed {
         let is_first = self.revision == 0;
-        self.revision = revision;
+        // The list may be older than what a read has found meanwhile.
+        let is_agreed = !is_first && revision <= self.agreed;
+        let revision = if is_agreed { self.agreed } else { revision };
+        (self.revision, self.received) = (revision, revision);
+        self.held.clear();
         self.state = State::Starting {
             until: None,
             is_under_way: false,
@@ -376,9 +425,14 @@ impl Observation {
                 kvs: listed,
             };
         }
+        let events = if is_agreed {
+            Vec::new()
+        } else {
+            self.known.replace(listed, revision)
+        };
         Observed::Changes {
             revision,
-            events: self.known.replace(listed, revision),
+            events,
             is_synthetic: true,
         }
     }

@@ -1,6 +1,6 @@
 //! What truly happened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use etcd_core::key::KeyRange;
@@ -15,7 +15,8 @@ pub struct History {
     /// Where the changes of each key are.
     of_key: BTreeMap<Bytes, Vec<usize>>,
     revision: i64,
-    compact_revision: i64,
+    /// The revisions at which it was compacted.
+    compactions: BTreeSet<i64>,
 }
 
 /// A change, and the pair that it replaced.
@@ -78,10 +79,11 @@ impl History {
         Ok(history)
     }
 
-    /// Says that the store was compacted at `revision`, which excuses what can no longer be read.
+    /// Says that the store was compacted at `revision`, which excuses what can no longer be read. Of an observer, each
+    /// compaction excuses one new list.
     #[must_use]
     pub fn compacted(mut self, revision: i64) -> Self {
-        self.compact_revision = self.compact_revision.max(revision);
+        self.compactions.insert(revision);
         self
     }
 
@@ -94,7 +96,14 @@ impl History {
     /// The newest revision at which the store was compacted, 0 for never.
     #[must_use]
     pub fn compact_revision(&self) -> i64 {
-        self.compact_revision
+        self.compactions.last().copied().unwrap_or(0)
+    }
+
+    /// Whether the store was compacted at a revision after `after`, and not after `until`.
+    pub(crate) fn was_compacted(&self, after: i64, until: i64) -> bool {
+        self.compactions
+            .iter()
+            .any(|revision| after < *revision && *revision <= until)
     }
 
     /// The changes in order, without previous pairs.
@@ -175,7 +184,7 @@ impl History {
             changes,
             of_key,
             revision,
-            compact_revision: 0,
+            compactions: BTreeSet::new(),
         })
     }
 }

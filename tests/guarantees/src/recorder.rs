@@ -99,6 +99,7 @@ impl Recorder {
         record.observers.push(ObserverRecord {
             name: name.into(),
             keys: keys.into(),
+            prev_kv: false,
             items: Vec::new(),
         });
         ObserverRecorder {
@@ -254,6 +255,13 @@ pub struct ObserverRecorder {
 }
 
 impl ObserverRecorder {
+    /// Each event has to tell the pair before it; otherwise, none may.
+    #[must_use]
+    pub fn prev_kv(self) -> Self {
+        self.recorder.lock().observers[self.index].prev_kv = true;
+        self
+    }
+
     /// All pairs at `revision`.
     pub fn snapshot(&self, now: Instant, revision: i64, pairs: impl IntoIterator<Item = KeyValue>) {
         let pairs = pairs.into_iter().collect();
@@ -282,6 +290,16 @@ impl ObserverRecorder {
         let pairs: BTreeMap<Bytes, KeyValue> =
             pairs.into_iter().map(|pair| (pair.key.clone(), pair)).collect();
         self.push(now, ObserverItem::View { revision, pairs });
+    }
+
+    /// It says that it has caught up with `revision`; `written` was the newest revision when it was asked.
+    pub fn caught_up(&self, now: Instant, revision: i64, written: i64) {
+        self.push(now, ObserverItem::CaughtUp { revision, written });
+    }
+
+    /// It says that it has been cut off since a moment at which `newest` was the newest revision.
+    pub fn cut_off(&self, now: Instant, newest: i64) {
+        self.push(now, ObserverItem::CutOff { newest });
     }
 
     /// Anything else.

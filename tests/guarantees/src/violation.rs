@@ -44,6 +44,12 @@ pub enum Property {
     LeaseLoss,
     /// An observer's pairs are the store's at the same revision.
     Convergence,
+    /// Synthetic events stand for a past that is compacted, and for nothing else.
+    Synthetic,
+    /// Who has caught up shows what had been written before, and nothing older from then on.
+    Linearizable,
+    /// Who says that he has been cut off since a moment was told nothing that was written after it.
+    Staleness,
 }
 
 /// Where in a record.
@@ -163,6 +169,25 @@ pub enum Detail {
     StateBackwards { revision: i64, after: i64 },
     #[error("the synthetic {} changes nothing", show::event(event))]
     ChangesNothing { event: Event },
+    #[error("synthetic events lead from revision {after} to {revision}, and nothing was compacted between")]
+    NeedlesslySynthetic { after: i64, revision: i64 },
+    #[error("caught up with revision {revision}, when {written} had been written before")]
+    MissesWritten { revision: i64, written: i64 },
+    #[error(
+        "at revision {revision} after having caught up with {caught_up}, key {}: expected {}, got {}",
+        show::bytes(key),
+        show::pair(expected.as_ref()),
+        show::pair(got.as_ref())
+    )]
+    Outdated {
+        revision: i64,
+        caught_up: i64,
+        key: bytes::Bytes,
+        expected: Option<KeyValue>,
+        got: Option<KeyValue>,
+    },
+    #[error("cut off since revision {newest} was the newest, but at revision {revision}")]
+    NotCutOff { newest: i64, revision: i64 },
 }
 
 impl Detail {
@@ -192,6 +217,9 @@ impl Detail {
             Self::Diverged { .. } | Self::StateBackwards { .. } | Self::ChangesNothing { .. } => {
                 Property::Convergence
             }
+            Self::NeedlesslySynthetic { .. } => Property::Synthetic,
+            Self::MissesWritten { .. } | Self::Outdated { .. } => Property::Linearizable,
+            Self::NotCutOff { .. } => Property::Staleness,
         }
     }
 }

@@ -188,6 +188,7 @@ fn run(seed: u64) -> usize {
     }
     let mut now = Instant::now();
     let mut watching_from = None;
+    let mut agreed = 0;
     for round in 0..400 {
         let is_calm = round > 360;
         if !is_calm {
@@ -196,6 +197,12 @@ fn run(seed: u64) -> usize {
                 1..4 => write_at_random(&mut store, &mut dice, keys),
                 _ => {}
             }
+        }
+        // Seldom the case with many keys, and not worth the time.
+        let is_agreed = |store: &Store| applied.state == store.at(store.revision());
+        if keys < 100 && applied.revision > 0 && dice.below(4) == 0 && is_agreed(&store) {
+            agreed = store.revision();
+            observation.handle_agreement(agreed);
         }
         let told = match observation.poll_step(now) {
             ObservationStep::List(get) => match store.answer(&get) {
@@ -255,6 +262,9 @@ fn run(seed: u64) -> usize {
                 "at {}",
                 applied.revision
             );
+            if applied.revision < agreed {
+                assert_eq!(applied.state, store.at(agreed), "older than what was agreed to");
+            }
             assert_eq!(observation.revision(), applied.revision);
             assert_eq!(observation.key_count(), applied.state.len());
         }
@@ -404,4 +414,89 @@ fn a_list_of_many_pages_is_one_snapshot() {
     };
     assert!(kvs.len() == 1000 && pages > 2);
     assert_eq!(kvs[0].value, "later");
+}
+
+/// An observation that has told "k1" at revision 1, and what it is told next.
+fn following(store: &mut Store) -> Observation {
+    store.write(vec![("k1".into(), Some("v".into()))]);
+    let now = Instant::now();
+    let mut observation = Observation::new(prefix("k"));
+    let ObservationStep::List(get) = observation.poll_step(now) else {
+        panic!("it lists");
+    };
+    let _ = observation.handle_page(store.answer(&get).unwrap());
+    let _ = observation.poll_step(now);
+    observation.handle_watching();
+    observation
+}
+
+#[test]
+fn who_knows_that_a_key_is_gone_does_not_see_it_come() {
+    let mut store = Store::default();
+    let mut observation = following(&mut store);
+    store.write(vec![("k2".into(), Some("v".into()))]);
+    store.write(vec![("k3".into(), Some("v".into()))]);
+    store.write(vec![("k2".into(), None)]);
+    store.write(vec![("k3".into(), None)]);
+    store.write(vec![("elsewhere".into(), Some("v".into()))]);
+    // A read has found "k1" alone, as it was told.
+    observation.handle_agreement(6);
+    assert_eq!((observation.revision(), observation.key_count()), (1, 1));
+    for revision in 2..=4 {
+        assert_eq!(observation.handle_events(revision, store.events(revision)), None);
+    }
+    assert_eq!((observation.revision(), observation.key_count()), (1, 1));
+
+    // A watch that breaks off meanwhile goes on after what was received.
+    let now = Instant::now();
+    observation.handle_watch_failed(now, silence(), 0);
+    let ObservationStep::Wait { until } = observation.poll_step(now) else {
+        panic!("it pauses");
+    };
+    assert!(matches!(
+        observation.poll_step(until),
+        ObservationStep::Watch { start_revision: 5 }
+    ));
+    observation.handle_watching();
+
+    let Some(Observed::Changes {
+        revision: 5,
+        events,
+        is_synthetic: false,
+    }) = observation.handle_events(5, store.events(5))
+    else {
+        panic!("all of it, now that it amounts to nothing");
+    };
+    let revisions: Vec<_> = events.iter().map(|event| event.kv.mod_revision).collect();
+    assert_eq!(revisions, [2, 3, 4, 5]);
+    assert_eq!((observation.revision(), observation.key_count()), (5, 1));
+}
+
+#[test]
+fn a_list_that_is_older_than_what_a_read_found_changes_nothing() {
+    let mut store = Store::default();
+    let mut observation = following(&mut store);
+    store.write(vec![("k2".into(), Some("v".into()))]);
+    assert_eq!(observation.handle_events(1, Vec::new()), None);
+    observation.handle_compacted();
+    let ObservationStep::List(get) = observation.poll_step(Instant::now()) else {
+        panic!("it lists");
+    };
+    let listed = store.answer(&get).unwrap();
+    assert_eq!(listed.kvs.len(), 2);
+    store.write(vec![("k2".into(), None)]);
+    observation.handle_agreement(3);
+    let Some(Observed::Changes {
+        revision: 3,
+        events,
+        is_synthetic: true,
+    }) = observation.handle_page(listed)
+    else {
+        panic!("the agreed revision");
+    };
+    assert_eq!(events, []);
+    assert!(matches!(
+        observation.poll_step(Instant::now()),
+        ObservationStep::Watch { start_revision: 4 }
+    ));
 }

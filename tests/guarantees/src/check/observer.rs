@@ -1,5 +1,5 @@
-//! An observer's pairs are the store's at the same revision, whatever became of its watches in between; and between two
-//! lists it misses nothing, like a watch.
+//! An observer's pairs are the store's at the same revision, whatever became of its watches in between; between two
+//! lists it misses nothing, like a watch; and what it says of itself is true.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,12 @@ use crate::{
 pub(crate) fn check(observer: &ObserverRecord, history: &History) -> Vec<Violation> {
     let mut violations = super::watch(&as_watch(observer), history);
     let mut state = State {
+        history,
+        observer,
         revision: 0,
         pairs: BTreeMap::new(),
+        caught_up: 0,
+        asked: 0,
         truth: Replay::new(history, observer.keys.clone()),
     };
     for (item, timed) in observer.items.iter().enumerate() {
@@ -32,10 +36,18 @@ pub(crate) fn check(observer: &ObserverRecord, history: &History) -> Vec<Violati
     violations
 }
 
-/// What an observer has been told, applied.
+type Pairs = BTreeMap<Bytes, KeyValue>;
+
+/// What an observer has been told, applied; or what a mirror shows.
 struct State<'a> {
+    history: &'a History,
+    observer: &'a ObserverRecord,
     revision: i64,
-    pairs: BTreeMap<Bytes, KeyValue>,
+    pairs: Pairs,
+    /// What it has caught up with.
+    caught_up: i64,
+    /// What it knew when it had caught up last, by asking for it.
+    asked: i64,
     truth: Replay<'a>,
 }
 
@@ -50,71 +62,123 @@ impl State<'_> {
                 self.reach(*revision)
             }
             ObserverItem::Changes { events } => {
-                for event in events {
-                    apply(&mut self.pairs, event);
-                }
+                events.iter().try_for_each(|event| self.apply(event))?;
                 match events.last() {
                     Some(event) => self.reach(event.kv.mod_revision),
                     None => Ok(()),
                 }
             }
             ObserverItem::Difference { revision, events } => {
-                for event in events {
-                    if !changes(&self.pairs, event) {
-                        let event = event.clone();
-                        return Err(Box::new(Detail::ChangesNothing { event }));
-                    }
-                    apply(&mut self.pairs, event);
-                }
-                self.reach(*revision)
+                self.differ(events)?;
+                let after = self.revision;
+                self.reach(*revision)?;
+                require(self.history.was_compacted(after, *revision), || {
+                    let revision = *revision;
+                    Detail::NeedlesslySynthetic { after, revision }
+                })
             }
             ObserverItem::Progress { revision } => self.reach(*revision),
             ObserverItem::Due { revision } => self.reach(self.revision.max(*revision)),
-            ObserverItem::View { revision, pairs } => self.equals_truth(*revision, pairs),
+            ObserverItem::View { revision, pairs } => {
+                self.pairs.clone_from(pairs);
+                self.reach(*revision)
+            }
+            ObserverItem::CaughtUp { revision, written } => {
+                let (revision, written) = (*revision, *written);
+                require(revision >= written, || Detail::MissesWritten {
+                    revision,
+                    written,
+                })?;
+                self.caught_up = self.caught_up.max(revision);
+                self.asked = self.revision;
+                self.is_as_new_as_it_said()
+            }
+            ObserverItem::CutOff { newest } => {
+                let (newest, revision) = (*newest, self.revision);
+                require(revision <= newest.max(self.asked), || Detail::NotCutOff {
+                    newest,
+                    revision,
+                })
+            }
         }
+    }
+
+    /// Applies an event, which tells the pair before it exactly if it has to.
+    fn apply(&mut self, event: &Event) -> Result<(), Box<Detail>> {
+        let before = self.pairs.get(&event.kv.key);
+        let expected = before.filter(|_| self.observer.prev_kv);
+        require(event.prev_kv.as_ref() == expected, || Detail::PreviousPair {
+            event: event.clone(),
+            expected: expected.cloned(),
+            got: event.prev_kv.clone(),
+        })?;
+        apply(&mut self.pairs, event);
+        Ok(())
+    }
+
+    /// Applies synthetic events, each of which has to change something.
+    fn differ(&mut self, events: &[Event]) -> Result<(), Box<Detail>> {
+        for event in events {
+            let present = self.pairs.get(&event.kv.key);
+            let changes = match event.event_type {
+                EventType::Delete => present.is_some(),
+                _ => present != Some(&event.kv),
+            };
+            require(changes, || Detail::ChangesNothing { event: event.clone() })?;
+            self.apply(event)?;
+        }
+        Ok(())
     }
 
     /// Moves on to a revision, at which everything must be as it is.
     fn reach(&mut self, revision: i64) -> Result<(), Box<Detail>> {
         let after = self.revision;
-        if revision < after {
-            return Err(Box::new(Detail::StateBackwards { revision, after }));
-        }
+        require(revision >= after, || Detail::StateBackwards { revision, after })?;
         self.revision = revision;
-        let pairs = std::mem::take(&mut self.pairs);
-        let verdict = self.equals_truth(revision, &pairs);
-        self.pairs = pairs;
-        verdict
+        self.truth.advance(revision);
+        if let Some((key, expected, got)) = first_difference(&self.truth.pairs, &self.pairs) {
+            return Err(Box::new(Detail::Diverged {
+                revision,
+                key,
+                expected,
+                got,
+            }));
+        }
+        self.is_as_new_as_it_said()
     }
 
-    fn equals_truth(&mut self, revision: i64, pairs: &BTreeMap<Bytes, KeyValue>) -> Result<(), Box<Detail>> {
-        self.truth.advance(revision);
-        let truth = &self.truth.pairs;
-        if pairs == truth {
+    /// What is shown may be of an older revision than the one it has caught up with if nothing changed in between.
+    fn is_as_new_as_it_said(&self) -> Result<(), Box<Detail>> {
+        let (revision, caught_up) = (self.revision, self.caught_up);
+        if revision >= caught_up {
             return Ok(());
         }
-        let key = truth
-            .keys()
-            .chain(pairs.keys())
-            .find(|key| truth.get(*key) != pairs.get(*key));
-        let Some(key) = key else {
-            return Ok(());
-        };
-        Err(Box::new(Detail::Diverged {
-            revision,
-            key: key.clone(),
-            expected: truth.get(key).cloned(),
-            got: pairs.get(key).cloned(),
-        }))
+        let truth = self.history.pairs_at(&self.observer.keys, caught_up);
+        match first_difference(&truth, &self.pairs) {
+            None => Ok(()),
+            Some((key, expected, got)) => Err(Box::new(Detail::Outdated {
+                revision,
+                caught_up,
+                key,
+                expected,
+                got,
+            })),
+        }
     }
 }
 
-fn changes(pairs: &BTreeMap<Bytes, KeyValue>, event: &Event) -> bool {
-    let present = pairs.get(&event.kv.key);
-    match event.event_type {
-        EventType::Delete => present.is_some(),
-        _ => present != Some(&event.kv),
+fn require(holds: bool, detail: impl FnOnce() -> Detail) -> Result<(), Box<Detail>> {
+    if holds { Ok(()) } else { Err(Box::new(detail())) }
+}
+
+/// The first key that is not as it should be: with what it should hold, and what it holds.
+fn first_difference(expected: &Pairs, got: &Pairs) -> Option<(Bytes, Option<KeyValue>, Option<KeyValue>)> {
+    if expected == got {
+        return None;
     }
+    let mut keys = expected.keys().chain(got.keys());
+    let key = keys.find(|key| expected.get(*key) != got.get(*key))?;
+    Some((key.clone(), expected.get(key).cloned(), got.get(key).cloned()))
 }
 
 /// Between two lists, the changes are those of a watch.
@@ -132,7 +196,9 @@ fn as_watch(observer: &ObserverRecord) -> WatchRecord {
             ObserverItem::Progress { revision } => WatchItem::Progress { revision: *revision },
             ObserverItem::Due { revision } => WatchItem::Due { revision: *revision },
             // Keeps the items' numbers.
-            ObserverItem::View { .. } => WatchItem::Batch { events: Vec::new() },
+            ObserverItem::View { .. } | ObserverItem::CaughtUp { .. } | ObserverItem::CutOff { .. } => {
+                WatchItem::Batch { events: Vec::new() }
+            }
         };
         Timed { at: *at, item }
     });

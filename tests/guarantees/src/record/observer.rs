@@ -1,9 +1,10 @@
 //! What an observer or a mirror was told.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use etcd_core::key::KeyRange;
 use etcd_core::message::{Event, KeyValue};
-use std::collections::BTreeMap;
 
 use super::Timed;
 
@@ -23,7 +24,7 @@ pub enum ObserverItem {
         /// The events of whole revisions.
         events: Vec<Event>,
     },
-    /// What differs after a new list, as if it were events.
+    /// What differs after a new list, as if it were events, in place of a past that is compacted.
     Difference {
         /// The revision of the list.
         revision: i64,
@@ -42,6 +43,18 @@ pub enum ObserverItem {
         /// The pairs.
         pairs: BTreeMap<Bytes, KeyValue>,
     },
+    /// It says that it has caught up: what it has shown is what there is at this revision, or later.
+    CaughtUp {
+        /// The revision.
+        revision: i64,
+        /// The newest revision there was when it was asked.
+        written: i64,
+    },
+    /// It says that it has been cut off since a certain moment, and so has been told nothing that is newer.
+    CutOff {
+        /// The newest revision that there was at that moment.
+        newest: i64,
+    },
     /// A statement of the test: by now, everything up to here must have arrived.
     Due {
         /// The last revision.
@@ -56,6 +69,8 @@ pub struct ObserverRecord {
     pub name: String,
     /// Its keys.
     pub keys: KeyRange,
+    /// Whether each event has to tell the pair before it.
+    pub prev_kv: bool,
     /// What it was told, in order.
     pub items: Vec<Timed<ObserverItem>>,
 }
