@@ -12,6 +12,7 @@
 //! starts its own ([`World::own_server`]).
 
 mod eventually;
+#[allow(dead_code)] // the soak uses the rest
 mod proxy;
 mod world;
 
