@@ -19,6 +19,8 @@ pub(super) struct Watched {
     pub(super) refusals: u32,
     /// How often in a row a server ended it without a reason.
     pub(super) unexplained: u32,
+    /// Whether something before its position may have been compacted since the position was learned.
+    starts_early: bool,
     /// Whether its consumer knows that it was created.
     pub(super) is_announced: bool,
     pieces: Vec<Event>,
@@ -48,6 +50,7 @@ impl Watched {
             create: create.progress_notify(),
             seen: if origin == WatchOrigin::Given { 0 } else { before },
             seen_before_read: 0,
+            starts_early: origin != WatchOrigin::Read,
             phase: Phase::Queued,
             refusals: 0,
             unexplained: 0,
@@ -74,9 +77,16 @@ impl Watched {
     /// What creates it: it starts a revision earlier than it has to, and drops what it knows. Servers before 3.5.18 lose the
     /// deletions of the very revision they compact at, and say nothing to a watch that starts there (etcd's issue 19179). A
     /// watch that starts below is told that it is compacted.
+    ///
+    /// Not so right after the read that told its position: a server has a watch that starts in its past wait for up to
+    /// 100 ms (`syncWatchersLoop` in `server/storage/mvcc/watchable_store.go`), and nothing is compacted that soon.
     pub(super) fn next_create(&self, wire: i64) -> WatchCreate {
+        let create = self.create.clone().watch_id(wire);
+        if !self.starts_early {
+            return create;
+        }
         let before = (self.position() - 1).max(1);
-        self.create.clone().watch_id(wire).start_revision(before)
+        create.start_revision(before)
     }
 
     /// Its id on the present stream, if it has one.
@@ -90,6 +100,7 @@ impl Watched {
     /// Leaves its stream: what was half received will be sent anew.
     pub(super) fn leave(&mut self, phase: Phase) {
         self.phase = phase;
+        self.starts_early = true;
         self.pieces = Vec::new();
         self.pieces_bytes = 0;
     }

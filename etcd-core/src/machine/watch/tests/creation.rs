@@ -65,6 +65,11 @@ fn a_watch_starts_one_revision_early_and_tells_nothing_of_that_one() {
         let mut played = Played::new();
         let id = played.watch_from(5, origin);
         played.open();
+        let first = played.sent_create().start_revision;
+        assert_eq!(first, if origin == WatchOrigin::Read { 5 } else { 4 });
+        // Not answered: whether the server knows of it matters not.
+        played.cut();
+        played.open();
         let create = played.sent_create();
         assert_eq!(create.start_revision, 4);
         played.hear(created(create.watch_id, 9));
