@@ -190,6 +190,6 @@ async fn compact_up_to(soak: &Soak, client: &Client, latest: i64) {
 
 /// How often each fault happens: once for so many revisions, but not less than three times.
 pub(crate) fn times(revisions: usize) -> usize {
-    const REVISIONS: usize = 5_000;
+    const REVISIONS: usize = 6_500;
     (revisions / REVISIONS).max(3)
 }
