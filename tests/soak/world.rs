@@ -39,10 +39,9 @@ impl World {
 
     /// Settings for a server whose watches are told of progress often, and of much in pieces.
     pub(crate) fn server(&self) -> ServerBuilder {
-        let builder = Server::builder(self.dialect)
+        Server::builder(self.dialect)
             .watch_progress_notify_interval(Duration::from_millis(300))
-            .max_request_bytes(32 * 1024);
-        builder
+            .max_request_bytes(32 * 1024)
     }
 
     /// Whether servers lose the deletions of the very revision they compact at: those before 3.5.18 (etcd's issue 19179).
