@@ -3,7 +3,7 @@
 use etcd_process::Cluster;
 
 use crate::cast::play;
-use crate::faults::{compact_far, compact_near};
+use crate::compactions::{compact_far, compact_near};
 use crate::plan::Plan;
 use crate::soak::Soak;
 use crate::world::{SILENCE, World, blocking};

@@ -4,6 +4,7 @@ use anyetcd::Client;
 use etcd_process::Server;
 
 use crate::cast::EVERYTHING;
+use crate::compactions::{compact, compact_far, compact_near};
 use crate::proxy::Proxy;
 use crate::soak::Soak;
 use crate::world::{SILENCE, blocking};
@@ -115,12 +116,12 @@ impl Disturbed {
                 soak.until_written(share / 3).await;
                 let deletes = |number| soak.plan.deletes(number);
                 let revision = soak.writing.newest(i64::MAX, deletes).expect("many delete");
-                soak.compact(direct, revision, soak.dice.roll(2) == 0).await;
+                compact(soak, direct, revision).await;
                 self.lead_back(soak);
             }
             Fault::CompactNext => {
                 let next = self.lead_away_before_a_deletion(soak, share).await;
-                soak.compact(direct, next, soak.dice.roll(2) == 0).await;
+                compact(soak, direct, next).await;
                 self.lead_back(soak);
             }
         }
@@ -157,7 +158,7 @@ impl Disturbed {
             let next = soak.position(EVERYTHING);
             let deletes = |number| soak.plan.deletes(number);
             let is_one = soak.writing.newest(next, deletes) == Some(next);
-            if next > soak.compacted() && (is_one || attempt >= ATTEMPTS) {
+            if next > soak.compactions.newest() && (is_one || attempt >= ATTEMPTS) {
                 return next;
             }
             attempt += 1;
@@ -167,29 +168,8 @@ impl Disturbed {
     }
 }
 
-/// Compacts right behind the newest revision.
-pub(crate) async fn compact_near(soak: &Soak, client: &Client) {
-    compact_up_to(soak, client, soak.writing.revision()).await;
-}
-
-/// Compacts half of what was left by the last compaction.
-pub(crate) async fn compact_far(soak: &Soak, client: &Client) {
-    let (last, newest) = (soak.compacted(), soak.writing.revision());
-    compact_up_to(soak, client, last + (newest - last) / 2).await;
-}
-
-/// Compacts at `latest` or a little before, under the watches. A watch that is catching up, and has come exactly as far, loses
-/// the deletions of that revision where servers do that, and nothing shows it (`docs/watching.md`): so there are none.
-async fn compact_up_to(soak: &Soak, client: &Client, latest: i64) {
-    let is_safe = |number| !soak.world.loses_deletions() || !soak.plan.deletes(number);
-    let revision = soak.writing.newest(latest, is_safe).expect("most delete nothing");
-    if revision > soak.compacted() + 2 {
-        soak.compact(client, revision, soak.dice.roll(2) == 0).await;
-    }
-}
-
 /// How often each fault happens: once for so many revisions, but not less than three times.
 pub(crate) fn times(revisions: usize) -> usize {
-    const REVISIONS: usize = 5_000;
+    const REVISIONS: usize = 6_500;
     (revisions / REVISIONS).max(3)
 }

@@ -11,6 +11,7 @@
 
 mod cast;
 mod cluster;
+mod compactions;
 mod dice;
 mod faults;
 mod observers;

@@ -1,15 +1,16 @@
 //! What everybody in one soak has in common.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyetcd::error::Retry;
-use anyetcd::{Client, Error, EtcdError, WatchHandle, WatchStatus};
+use anyetcd::{Error, WatchHandle, WatchStatus};
 use etcd_guarantees::{History, Recorder};
 
+use crate::compactions::Compactions;
 use crate::dice::Dice;
 use crate::plan::Plan;
 use crate::tally::Tally;
@@ -26,13 +27,13 @@ pub(crate) struct Soak {
     pub(crate) dice: Dice,
     pub(crate) recorder: Recorder,
     pub(crate) writing: Writing,
+    pub(crate) compactions: Compactions,
     pub(crate) tally: Tally,
     begun: Instant,
     /// Each watch as it is now.
     watches: Mutex<BTreeMap<String, WatchHandle>>,
     /// The next revision of each.
     positions: Mutex<BTreeMap<String, i64>>,
-    compactions: Mutex<Compactions>,
     /// Whether no watch can reach a server.
     is_away: AtomicBool,
     end: OnceLock<End>,
@@ -45,14 +46,6 @@ pub(crate) struct End {
     pub(crate) all_deleted: i64,
     /// All are put.
     pub(crate) last: i64,
-}
-
-#[derive(Debug, Default)]
-struct Compactions {
-    /// Those that were asked for.
-    asked: BTreeSet<i64>,
-    /// What excuses watches that are told so.
-    excused: i64,
 }
 
 /// The connection of each watch that has one: since when.
@@ -70,11 +63,11 @@ impl Soak {
             dice: Dice::new(plan.seed),
             recorder: Recorder::new(begun),
             writing: Writing::default(),
+            compactions: Compactions::default(),
             tally: Tally::default(),
             begun,
             watches: Mutex::default(),
             positions: Mutex::default(),
-            compactions: Mutex::default(),
             is_away: AtomicBool::new(false),
             end: OnceLock::new(),
             world,
@@ -218,49 +211,9 @@ impl Soak {
         self.is_away.load(SeqCst)
     }
 
-    // What is compacted.
-
-    /// Compacts at a revision; `physical`: and waits until the data is gone.
-    pub(crate) async fn compact(&self, client: &Client, revision: i64, physical: bool) {
-        {
-            let mut compactions = self.compactions.lock().unwrap();
-            compactions.asked.insert(revision);
-            compactions.excused = compactions.excused.max(revision);
-        }
-        loop {
-            let call = client.compact(revision);
-            let call = if physical { call.physical() } else { call };
-            match call.await {
-                Ok(_) => return,
-                // By the attempt before.
-                Err(error) if error.etcd() == Some(EtcdError::Compacted) => return,
-                Err(error) => self.must_pass(&error),
-            }
-        }
-    }
-
-    /// The newest revision at which anybody may have compacted.
-    pub(crate) fn compacted(&self) -> i64 {
-        self.compactions.lock().unwrap().excused
-    }
-
-    /// A watch that needs `position` is told that it is compacted. Returns what it may begin with.
-    pub(crate) fn is_compacted(&self, position: i64, compact_revision: i64) -> i64 {
-        let mut compactions = self.compactions.lock().unwrap();
-        let asked = compactions.asked.contains(&compact_revision);
-        assert!(
-            asked && position <= compact_revision,
-            "{position} of {compact_revision}, {compactions:?}"
-        );
-        // Of that very revision, servers may have lost the deletions: a watch that needs it ends as well.
-        let gone = compact_revision.max(position + 1);
-        compactions.excused = compactions.excused.max(gone);
-        gone
-    }
-
     /// Judges everything that was recorded.
     pub(crate) fn judge(&self, history: History) {
-        let history = history.compacted(self.compacted());
+        let history = history.compacted(self.compactions.newest());
         eprintln!("{}\n{}", self.tally, self.writing);
         if let Err(violations) = self.recorder.record().check(&history) {
             panic!("{violations}");
@@ -283,8 +236,8 @@ impl Soak {
             self.until("the writers are done", || self.end().is_some()).await;
             self.until("every watch was told of everything", || self.watches().is_empty())
                 .await;
-            // The last of them pushes its record and ends.
-            std::future::pending::<()>().await;
+            self.world.sleep(STANDSTILL).await;
+            panic!("observers were not told of everything");
         };
         futures_util::future::select(std::pin::pin!(all), std::pin::pin!(watching_over)).await;
     }

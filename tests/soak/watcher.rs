@@ -132,7 +132,7 @@ impl Watcher {
                     position,
                     compact_revision,
                 } => {
-                    let compact_revision = soak.is_compacted(position, compact_revision);
+                    let compact_revision = soak.compactions.excuse(position, compact_revision);
                     record.push(now(), WatchItem::Compacted { compact_revision });
                     call = self.call(&client).start_revision(compact_revision + 1);
                     begins = true;
@@ -239,7 +239,7 @@ impl Watcher {
 
     /// Whether each event tells the pair before it, unless a compaction that was asked for by now excuses it.
     fn has_pairs_before(&self, soak: &Soak, events: &[Event]) {
-        let compacted = soak.compacted();
+        let compacted = soak.compactions.newest();
         for event in events {
             let had_one = event.event_type == EventType::Delete || event.kv.version > 1;
             let is_due = self.prev_kv && had_one && event.kv.mod_revision > compacted;

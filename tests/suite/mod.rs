@@ -8,6 +8,8 @@
 //! A name, or a whole area, that is followed by a reason is not mounted on the embedded etcd, for that reason: the
 //! macro `real_servers_only!` of whoever mounts this folder drops it there and nowhere else.
 //!
+//! What watches make of long histories while all faults come at once is tested apart from this, by `tests/soak`.
+//!
 //! Behaviours share one server a dialect and keep to keys below [`World::key`]; one that disturbs its server
 //! starts its own ([`World::own_server`]).
 

@@ -73,11 +73,13 @@ impl Proxy {
     }
 
     /// Cuts the next `count` connections on which the server answers, after the client has got half of what there was.
+    #[allow(dead_code)] // for `tests/soak`, which has this file too
     pub(crate) fn tear_answers(&self, count: usize) {
         self.state.answers_to_tear.store(count, Ordering::SeqCst);
     }
 
     /// Cuts a connection in the middle of a long answer, after `count` pieces of 16 KiB of such, whosever they are.
+    #[allow(dead_code)] // for `tests/soak`, which has this file too
     pub(crate) fn tear_long_answer_after(&self, count: usize) {
         self.state.full_until_tear.store(count + 1, Ordering::SeqCst);
     }
