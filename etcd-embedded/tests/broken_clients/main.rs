@@ -7,6 +7,8 @@
 
 mod client;
 mod dice;
+mod messages;
+mod observer;
 mod truth;
 mod watcher;
 mod writer;
@@ -17,11 +19,12 @@ use etcd_core::key::prefix;
 use etcd_core::message::Compact;
 use etcd_embedded::Config;
 use etcd_embedded::sim::{Cluster, Disturbance, Faults, Schedule, World, seeds};
-use etcd_guarantees::{Property, Recorder, Violations, WatchItem, WatchRequest};
+use etcd_guarantees::{ObserverItem, Property, Recorder, Violations, WatchItem, WatchRequest};
 use futures_util::future::join_all;
 
 use client::RawClient;
 use dice::Dice;
+use observer::{ObserveBug, Observer};
 use truth::Truth;
 use watcher::{WatchBug, Watcher};
 use writer::{WriteBug, Writer};
@@ -29,12 +32,21 @@ use writer::{WriteBug, Writer};
 const WRITERS: u64 = 3;
 const WRITES: usize = 20;
 const WATCHERS: u64 = 2;
+const OBSERVERS: u64 = 2;
 
 /// Whatever is held up in a network has arrived by then, and everybody has found a member that answers.
 const SETTLED: Duration = Duration::from_secs(120);
 
+/// What is wrong with everybody.
+#[derive(Clone, Copy, Default)]
+struct Bugs {
+    watch: WatchBug,
+    observe: ObserveBug,
+    write: WriteBug,
+}
+
 /// What the checkers say about clients in the world of a seed.
-fn violations(seed: u64, watch_bug: WatchBug, write_bug: WriteBug) -> Result<(), Violations> {
+fn violations(seed: u64, bugs: Bugs) -> Result<(), Violations> {
     let world = World::builder(seed)
         .members(if seed.is_multiple_of(2) { 1 } else { 3 })
         .config(Config::new().watch_progress_notify_interval(Duration::from_secs(1)))
@@ -51,14 +63,21 @@ fn violations(seed: u64, watch_bug: WatchBug, write_bug: WriteBug) -> Result<(),
         let request = WatchRequest::new(prefix("w/")).prev_kv();
         let watch = recorder.watch(format!("watcher {number}"), request);
         let client = RawClient::new(&world, usize::try_from(number).unwrap());
-        world.spawn(Watcher::new(client, prefix("w/"), watch_bug, watch.clone()).run());
+        world.spawn(Watcher::new(client, prefix("w/"), bugs.watch, watch.clone()).run());
         watches.push(watch);
+    }
+    let mut observers = Vec::new();
+    for number in 0..OBSERVERS {
+        let observer = recorder.observer(format!("observer {number}"), prefix("w/"));
+        let client = RawClient::new(&world, usize::try_from(number).unwrap());
+        world.spawn(Observer::new(client, prefix("w/"), bugs.observe, observer.clone()).run());
+        observers.push(observer);
     }
     let writers = (0..WRITERS).map(|number| {
         let writer = Writer {
             name: format!("writer {number}"),
             client: RawClient::new(&world, usize::try_from(number).unwrap()),
-            bug: write_bug,
+            bug: bugs.write,
             recorder: recorder.clone(),
             dice: Dice(dice.below(u64::MAX)),
         };
@@ -79,6 +98,9 @@ fn violations(seed: u64, watch_bug: WatchBug, write_bug: WriteBug) -> Result<(),
     let revision = truth.harvest(&world.cluster());
     for watch in watches {
         watch.push(world.now(), WatchItem::Due { revision });
+    }
+    for observer in observers {
+        observer.push(world.now(), ObserverItem::Due { revision });
     }
     recorder.record().check(&truth.history())
 }
@@ -103,36 +125,73 @@ async fn compact(mut client: RawClient, cluster: Cluster, truth: Truth, mut dice
 const WORLDS: u64 = 20;
 
 /// In how many of the first worlds a property is found broken.
-fn caught(property: Property, watch_bug: WatchBug, write_bug: WriteBug) -> usize {
+fn caught(property: Property, bugs: Bugs) -> usize {
     let catches = |seed: &u64| {
-        violations(*seed, watch_bug, write_bug)
-            .is_err_and(|violations| violations.of(property).next().is_some())
+        violations(*seed, bugs).is_err_and(|violations| violations.of(property).next().is_some())
     };
     (0..WORLDS).filter(catches).count()
 }
 
+fn caught_watching(property: Property, watch: WatchBug) -> usize {
+    let bugs = Bugs {
+        watch,
+        ..Bugs::default()
+    };
+    caught(property, bugs)
+}
+
+fn caught_observing(property: Property, observe: ObserveBug) -> usize {
+    let bugs = Bugs {
+        observe,
+        ..Bugs::default()
+    };
+    caught(property, bugs)
+}
+
 #[test]
 fn a_watcher_that_resumes_after_the_revision_of_a_header_is_caught() {
-    let caught = caught(Property::Resumable, WatchBug::ResumesAfterHeader, WriteBug::None);
+    let caught = caught_watching(Property::Resumable, WatchBug::ResumesAfterHeader);
     assert!(caught > 10, "{caught} of {WORLDS}");
 }
 
 #[test]
 fn a_watcher_that_takes_chunks_for_lines_is_caught() {
-    let caught = caught(Property::Reliable, WatchBug::SplitsOnChunks, WriteBug::None);
+    let caught = caught_watching(Property::Reliable, WatchBug::SplitsOnChunks);
+    assert!(caught > 10, "{caught} of {WORLDS}");
+}
+
+#[test]
+fn an_observer_that_watches_from_the_revision_of_its_list_is_caught() {
+    let caught = caught_observing(Property::Filter, ObserveBug::WatchesFromTheList);
+    assert!(caught > 10, "{caught} of {WORLDS}");
+}
+
+#[test]
+fn an_observer_that_does_not_tell_what_is_gone_after_a_compaction_is_caught() {
+    let caught = caught_observing(Property::Convergence, ObserveBug::ForgetsWhatIsGone);
+    assert!(caught > 10, "{caught} of {WORLDS}");
+}
+
+#[test]
+fn an_observer_that_lists_instead_of_resuming_is_caught() {
+    let caught = caught_observing(Property::Reliable, ObserveBug::ListsInsteadOfResuming);
     assert!(caught > 10, "{caught} of {WORLDS}");
 }
 
 #[test]
 fn a_writer_that_repeats_what_failed_is_caught() {
-    let caught = caught(Property::AtMostOnce, WatchBug::None, WriteBug::RetriesBlindly);
+    let bugs = Bugs {
+        write: WriteBug::RetriesBlindly,
+        ..Bugs::default()
+    };
+    let caught = caught(Property::AtMostOnce, bugs);
     assert!(caught > 10, "{caught} of {WORLDS}");
 }
 
 #[test]
 fn clients_that_are_right_are_never_blamed() {
     seeds(100, |seed| {
-        if let Err(violations) = violations(seed, WatchBug::None, WriteBug::None) {
+        if let Err(violations) = violations(seed, Bugs::default()) {
             panic!("{violations}");
         }
     });

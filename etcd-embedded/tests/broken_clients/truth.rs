@@ -15,7 +15,7 @@ pub struct Truth(Arc<Mutex<Seen>>);
 struct Seen {
     events: Vec<Event>,
     revision: i64,
-    compact_revision: i64,
+    compactions: Vec<i64>,
 }
 
 impl Truth {
@@ -31,13 +31,14 @@ impl Truth {
     /// Takes note of a compaction.
     pub fn compacted(&self, revision: i64) {
         let mut seen = self.0.lock().unwrap();
-        seen.compact_revision = seen.compact_revision.max(revision);
+        seen.compactions.push(revision);
     }
 
     pub fn history(&self) -> History {
         let seen = self.0.lock().unwrap();
         let history = History::new(seen.events.iter().cloned()).unwrap();
-        history.compacted(seen.compact_revision)
+        let compacted = |history: History, revision: &i64| history.compacted(*revision);
+        seen.compactions.iter().fold(history, compacted)
     }
 }
 

@@ -10,19 +10,18 @@
 
 use std::time::Duration;
 
-use etcd_core::frame::LineFramer;
-use etcd_core::gateway;
 use etcd_core::key::KeyRange;
-use etcd_core::message::{Watch, WatchCreate, WatchResponse};
+use etcd_core::message::{WatchCreate, WatchResponse};
 use etcd_core::runtime::Runtime as _;
-use etcd_core::transport::BodyFrame;
 use etcd_guarantees::{WatchItem, WatchRecorder};
 
 use super::client::RawClient;
+use super::messages::Messages;
 
 /// What is wrong with a watcher.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WatchBug {
+    #[default]
     None,
     /// It goes on from the revision after the one in the header of whatever came last.
     ResumesAfterHeader,
@@ -72,36 +71,15 @@ impl Watcher {
             .watch_id(1)
             .progress_notify()
             .prev_kv();
-        let Ok(mut stream) = self.client.open(&create.into()).await else {
+        let Some(mut messages) = Messages::open(&self.client, create).await else {
             return;
         };
-        let mut framer = LineFramer::new();
-        loop {
-            let frame = self.client.within_patience(stream.body.next_frame()).await;
-            let Some(Some(Ok(BodyFrame::Data(chunk)))) = frame else {
+        if self.bug == WatchBug::SplitsOnChunks {
+            messages = messages.taking_chunks_for_lines();
+        }
+        while let Some(message) = messages.next().await {
+            if !self.take(message) {
                 return;
-            };
-            if self.bug == WatchBug::SplitsOnChunks {
-                for piece in chunk.split(|byte| *byte == b'\n') {
-                    if let Ok(message) = gateway::stream_message::<Watch>(piece)
-                        && !self.take(message)
-                    {
-                        return;
-                    }
-                }
-                continue;
-            }
-            framer.handle_chunk(chunk);
-            while let Some(line) = framer.poll_line() {
-                let Ok(message) = line
-                    .map_err(drop)
-                    .and_then(|line| gateway::stream_message::<Watch>(&line).map_err(drop))
-                else {
-                    return;
-                };
-                if !self.take(message) {
-                    return;
-                }
             }
         }
     }

@@ -11,8 +11,9 @@ use super::client::{Failure, RawClient};
 use super::dice::Dice;
 
 /// What is wrong with a writer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WriteBug {
+    #[default]
     None,
     /// Whatever fails is sent again.
     RetriesBlindly,
