@@ -61,6 +61,7 @@ async fn stay_registered(client: &Client) -> anyetcd::Result<()> {
     }
     while let Some(state) = states.next().await {
         match state {
+            // Not seen if it is registered again before anybody looks: these are states, not events.
             RegistrationState::Lost { lost, .. } => println!("lost: {}", lost.reason()),
             RegistrationState::Registered { .. } => break,
             _ => {}

@@ -68,7 +68,6 @@ examples! {
         "held to the end: true",
         "after 4 s of work the key is still there: true",
         "and gone with its lease: true",
-        "lost: the servers do not know it (any more)",
         "registered again: true",
     }
     lease {
