@@ -1,5 +1,6 @@
 //! What is compacted, and who may be told so.
 
+use etcd_guarantees::History;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
@@ -15,6 +16,8 @@ pub(crate) struct Compactions(Mutex<State>);
 struct State {
     /// Those that were asked for.
     asked: BTreeSet<i64>,
+    /// Those that a watch was told of, if at the edge of one.
+    excused: BTreeSet<i64>,
     /// Up to where watches may have lost something.
     newest: i64,
 }
@@ -25,6 +28,13 @@ impl Compactions {
         self.0.lock().unwrap().newest
     }
 
+    /// A history that knows of them.
+    pub(crate) fn of(&self, history: History) -> History {
+        let state = self.0.lock().unwrap();
+        let all = state.asked.union(&state.excused);
+        all.fold(history, |history, revision| history.compacted(*revision))
+    }
+
     /// Excuses a watch that needs `position` and is told that it is compacted. Returns the first revision that still exists for it.
     ///
     /// # Panics
@@ -32,11 +42,14 @@ impl Compactions {
     /// If it is told of a compaction that nobody asked for, or that does not concern it.
     pub(crate) fn excuse(&self, position: i64, compact_revision: i64) -> i64 {
         let mut state = self.0.lock().unwrap();
-        let is_true = state.asked.contains(&compact_revision) && position <= compact_revision;
+        // A watch that needs the very revision is told the one after it.
+        let is_at_edge = compact_revision == position + 1 && state.asked.contains(&position);
+        let is_true = is_at_edge || state.asked.contains(&compact_revision) && position <= compact_revision;
         assert!(is_true, "at {position}, told {compact_revision}: {state:?}");
         // Of that very revision, servers may have lost the deletions: a watch that needs it ends as well.
         let exists = compact_revision.max(position + 1);
         state.newest = state.newest.max(exists);
+        state.excused.insert(exists);
         exists
     }
 

@@ -17,7 +17,7 @@ fn keys() -> KeyRange {
 /// Follows the keys by events.
 pub(crate) async fn observe(soak: &Soak, client: Client) {
     const NAME: &str = "observer";
-    let record = soak.recorder.observer(NAME, keys());
+    let record = soak.recorder.observer(NAME, keys()).prev_kv();
     let now = || soak.world.now();
     let mut observe = loop {
         match client.observe(keys()).prev_kv().await {

@@ -213,7 +213,7 @@ impl Soak {
 
     /// Judges everything that was recorded.
     pub(crate) fn judge(&self, history: History) {
-        let history = history.compacted(self.compactions.newest());
+        let history = self.compactions.of(history);
         eprintln!("{}\n{}", self.tally, self.writing);
         if let Err(violations) = self.recorder.record().check(&history) {
             panic!("{violations}");
