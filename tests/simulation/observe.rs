@@ -3,8 +3,10 @@
 
 mod compaction;
 mod follow;
+mod gate;
 mod line;
 mod mirror;
+mod status;
 mod wish;
 
 use std::cell::Cell;
