@@ -84,6 +84,7 @@ impl ObserveCall {
             work: None,
             watch: None,
             received: VecDeque::from([first]),
+            end: None,
             is_progress_unknown: false,
             watches: 0,
         })
@@ -116,6 +117,8 @@ pub struct Observe {
     watch: Option<Watch>,
     /// What was received and not taken.
     received: VecDeque<Observed>,
+    /// What ended it and was not taken.
+    end: Option<Error>,
     is_progress_unknown: bool,
     /// How often there has been a new watch.
     watches: u64,
@@ -172,7 +175,8 @@ impl Observe {
     ///
     /// # Errors
     ///
-    /// What ends a read of the range; a timeout if it takes longer than calls of the client may.
+    /// What ends a read of the range; a timeout if it takes longer than calls of the client may; what ends the observation,
+    /// which then comes next as well.
     pub async fn caught_up(&mut self) -> Result<i64> {
         let shared = self.client.shared.clone();
         let limit = shared.settings.timeout;
@@ -234,7 +238,10 @@ impl Observe {
                     self.received.push_back(observed);
                     continue;
                 }
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
+                Poll::Ready(Some(Err(error))) => {
+                    self.end = Some(error.clone());
+                    return Poll::Ready(Err(error));
+                }
                 Poll::Ready(None) => return Poll::Ready(Err(WatchError::Canceled.into())),
                 Poll::Pending => {}
             }
@@ -386,7 +393,10 @@ impl Stream for Observe {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         match self.take_received() {
             Some(observed) => Poll::Ready(Some(Ok(observed))),
-            None => self.poll_observed(cx),
+            None => match self.end.take() {
+                Some(error) => Poll::Ready(Some(Err(error))),
+                None => self.poll_observed(cx),
+            },
         }
     }
 }

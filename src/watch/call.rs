@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use etcd_core::error::{ClusterChanged, Error, InvalidArgument, Result, Timeout, TimeoutPhase};
+use etcd_core::error::{ClusterChanged, Error, InvalidArgument, Result, Retry, Timeout, TimeoutPhase};
 use etcd_core::key::KeyRange;
 use etcd_core::machine::{
     BatchBuffer, BufferLimits, BufferPolicy, ConnectionStatus, ResumeToken, WatchOrigin,
@@ -252,12 +252,14 @@ async fn find_start(
     Ok((token.revision(), WatchOrigin::Resumed))
 }
 
-/// What kept a watch from being created, if that is known.
+/// What kept a watch from being created, if that is known. What would be final anywhere else cannot be it: that would have
+/// ended the watch, and more time might have helped.
 fn not_in_time(members: &Members, timeout: Duration) -> Error {
     let status = members.link().map(|link| link.connection.status());
     if let Some(ConnectionStatus::Connecting {
         cause: Some(cause), ..
     }) = status
+        && cause.retry() != Retry::Never
     {
         return Error::clone(&cause);
     }

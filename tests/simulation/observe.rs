@@ -2,6 +2,7 @@
 //! held against what happened.
 
 mod compaction;
+mod endings;
 mod follow;
 mod gate;
 mod line;

@@ -83,7 +83,7 @@ impl Follower<'_> {
             .trial
             .within(self.trial.pace.patience, observe.caught_up())
             .await;
-        // It may be given up, and it may fail while servers cannot be reached.
+        // It may be given up, and it may fail while servers cannot be reached; what would end the observation comes next.
         let Some(Ok(revision)) = caught_up else { return };
         while let Some(next) = observe.try_next().now_or_never() {
             self.take_next(next);

@@ -42,10 +42,10 @@ impl WatchConnection {
         match reason {
             Reason::Revision => self.reads.retain(|(reason, _)| *reason != Reason::Revision),
             Reason::Permission => {
-                // The read has renewed the token, if that was the matter: open the stream with the new one.
+                // The read has renewed the token, which must have been the matter: open the stream with the new one.
                 if let Some(refusals) = self.queue_checked(id) {
-                    let denial = EtcdError::PermissionDenied.to_string();
-                    let cause = ServerError::new(Code::PermissionDenied, &denial);
+                    let stale = EtcdError::InvalidAuthToken.to_string();
+                    let cause = ServerError::new(Code::Unauthenticated, &stale);
                     self.reopen(now, cause.into(), entropy);
                     if refusals <= MAX_LOGINS {
                         self.retry_at_once(now);

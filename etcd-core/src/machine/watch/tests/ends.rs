@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::{WatchOrigin, WatchOutput, WatchStep};
+use super::super::{ConnectionStatus, WatchOrigin, WatchOutput, WatchStep};
 use super::played::{
     DENIED, NO_TOKEN, Played, canceled, created, events, position, question_id, refused, refused_under,
 };
@@ -50,6 +50,13 @@ fn a_denial_under_the_watchs_own_id_may_mean_a_stale_token() {
     );
     played.connection.handle_read(played.now, Ok(9), 0);
     assert!(matches!(played.step(), WatchStep::Close));
+    let ConnectionStatus::Connecting {
+        cause: Some(cause), ..
+    } = played.connection.status()
+    else {
+        panic!("it is opened anew");
+    };
+    assert_eq!(cause.etcd(), Some(EtcdError::InvalidAuthToken));
     played.open();
     let wire = played.sent_create().watch_id;
     played.hear(refused_under(wire, DENIED));
