@@ -10,8 +10,6 @@ mod mirror;
 mod status;
 mod wish;
 
-use std::cell::Cell;
-
 use etcd_embedded::sim::seeds;
 use etcd_guarantees::{ObserverItem, Recorder};
 
@@ -63,12 +61,7 @@ fn run(trial: &Trial, observers: usize, mirrors: usize) -> Told {
             tasks.push(Box::pin(mirror::mirror(trial, wish, line, record)));
         }
     }
-    let last = Cell::new(None);
-    trial.run(tasks, |marks| {
-        last.set(Some(marks));
-        lines.iter().all(|line| line.has_reached(marks))
-    });
-    let marks = last.get().expect("nothing is in the way of the last writes");
+    let (marks, _) = trial.run(tasks, |marks| lines.iter().all(|line| line.has_reached(marks)));
     for record in records {
         let revision = marks.delete;
         record.push(trial.world.now(), ObserverItem::Due { revision });

@@ -176,25 +176,33 @@ impl Trial {
     }
 
     /// Lets everybody do what he does, first while things go wrong and then until all have `caught_up` with the last
-    /// writes. Returns the revision that they have to have reached by then.
-    pub(crate) fn run<'a>(&'a self, tasks: Vec<Task<'a>>, caught_up: impl Fn(Marks) -> bool) -> i64 {
+    /// writes, or should have. Returns those, and whether all have.
+    ///
+    /// # Panics
+    ///
+    /// If nothing can be written although nothing goes wrong.
+    pub(crate) fn run<'a>(
+        &'a self,
+        tasks: Vec<Task<'a>>,
+        caught_up: impl Fn(Marks) -> bool,
+    ) -> (Marks, bool) {
         let mut all = join_all(tasks);
         self.run_troubled(&mut all);
+        let last = Cell::new(None);
         let end = async {
             let marks = self.mark().await;
+            last.set(Some(marks));
             while !caught_up(marks) {
                 self.world.sleep(LOOK).await;
             }
-            marks.delete
         };
         let end = select(Box::pin(end), self.world.sleep(self.pace.peace));
-        let reached = match self.world.block_on(select(end, all)) {
-            Either::Left((Either::Left((reached, _)), _)) => Some(reached),
-            _ => None,
-        };
+        let ended = self.world.block_on(select(end, all));
+        let have_caught_up = matches!(ended, Either::Left((Either::Left(_), _)));
         // A write that was on its way for long may still come after the marks.
-        let newest = self.chronicle.continue_with(&self.world);
-        reached.unwrap_or(newest)
+        self.chronicle.continue_with(&self.world);
+        let marks = last.get().expect("nothing is in the way of the last writes");
+        (marks, have_caught_up)
     }
 
     /// Runs as long as things go wrong, and ends that.

@@ -36,20 +36,16 @@ fn run(trial: &Trial, watches: usize, compacts: bool) -> Told {
     }
     if compacts {
         tasks.push(Box::pin(trial.compact()));
-    } else {
-        tasks.push(Box::pin(ranges::change_ranges(
-            trial,
-            &recorder,
-            of_ranges.clone(),
-        )));
     }
-    let due = trial.run(tasks, |marks| {
+    let changing = ranges::change_ranges(trial, &recorder, of_ranges.clone());
+    tasks.push(Box::pin(changing));
+    let (marks, have_caught_up) = trial.run(tasks, |marks| {
         let mut watches = wishes.iter().zip(&reached);
-        watches.all(|(wish, reached)| reached.get() >= wish.last(marks))
-            && (compacts || of_ranges.get() >= marks.delete)
+        watches.all(|(wish, reached)| reached.get() >= wish.last(marks)) && of_ranges.get() >= marks.delete
     });
     for record in records {
-        record.push(trial.world.now(), WatchItem::Due { revision: due });
+        let revision = marks.delete;
+        record.push(trial.world.now(), WatchItem::Due { revision });
     }
     let record = recorder.record();
     if let Err(violations) = record.check(&trial.chronicle.history()) {
@@ -61,6 +57,7 @@ fn run(trial: &Trial, watches: usize, compacts: bool) -> Told {
         }
         panic!("{violations}");
     }
+    assert!(have_caught_up, "somebody has not caught up");
     trial.nothing_is_left();
     let mut told = Told::default();
     for timed in record.watches.iter().flat_map(|watch| &watch.items) {

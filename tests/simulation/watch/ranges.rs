@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use anyetcd::KeyRange;
-use etcd_guarantees::{Recorder, WatchRecorder, WatchRequest};
+use anyetcd::error::WatchError;
+use anyetcd::{ErrorKind, KeyRange};
+use etcd_guarantees::{Recorder, WatchItem, WatchRecorder, WatchRequest};
 
 use crate::trial::{KEYS, Reached, Trial};
 
@@ -11,12 +12,12 @@ use crate::trial::{KEYS, Reached, Trial};
 struct Member {
     keys: KeyRange,
     record: WatchRecorder,
-    /// The revision of the last event.
+    /// The revision of the last event, or the one before the first.
     reached: i64,
 }
 
 /// One watch over ranges that come and go, and one record for each time a range is watched; `reached` is what the one
-/// that is last has reached. Its keys are no more than there are, and nothing is compacted.
+/// that is last has reached.
 pub(super) async fn change_ranges(trial: &Trial, recorder: &Recorder, reached: Reached) {
     let world = &trial.world;
     let client = trial.client();
@@ -33,23 +34,41 @@ pub(super) async fn change_ranges(trial: &Trial, recorder: &Recorder, reached: R
         Member {
             keys,
             record,
-            reached: 0,
+            reached: position - 1,
         }
     };
     let mut present = vec![begin("k/0".into(), watch.position())];
     let handle = watch.handle();
     loop {
+        reached.set(present.iter().map(|member| member.reached).min().unwrap());
         match trial.within(trial.pace.patience / 15, watch.try_next()).await {
             Some(Ok(Some(batch))) => {
                 let of_it = present.iter_mut().find(|member| member.keys == *batch.keys());
                 let member = of_it.expect("a range that was added and not removed");
                 member.reached = batch.revision();
                 member.record.batch(world.now(), batch.into_events());
-                reached.set(present.iter().map(|member| member.reached).min().unwrap());
             }
             Some(Ok(None)) => panic!("it is never without a range"),
-            // It does not say which range it was; with compactions this would need it.
-            Some(Err(error)) => panic!("{error:?}"),
+            Some(Err(error)) => {
+                let ErrorKind::Watch(WatchError::Compacted { compact_revision, .. }) = *error.kind() else {
+                    panic!("{error:?}");
+                };
+                let keys = error.keys().expect("it says which range it was").clone();
+                let place = present.iter().position(|member| member.keys == keys);
+                let member = present.swap_remove(place.expect("a range that was added and not removed"));
+                trial.chronicle.allow_compacted(compact_revision);
+                member
+                    .record
+                    .push(world.now(), WatchItem::Compacted { compact_revision });
+                // The watch is over if it is polled without a range.
+                let start = compact_revision + 1;
+                while present.is_empty() {
+                    match handle.add_from(keys.clone(), start).await {
+                        Ok(()) => present.push(begin(keys.clone(), start)),
+                        Err(_) => world.sleep(Duration::from_millis(500)).await,
+                    }
+                }
+            }
             None if !trial.is_troubled() => {}
             None => {
                 let keys: KeyRange = format!("k/{}", world.random(KEYS)).into();

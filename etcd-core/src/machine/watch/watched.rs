@@ -79,7 +79,8 @@ impl Watched {
     /// watch that starts below is told that it is compacted.
     ///
     /// Not so right after the read that told its position: a server has a watch that starts in its past wait for up to
-    /// 100 ms (`syncWatchersLoop` in `server/storage/mvcc/watchable_store.go`), and nothing is compacted that soon.
+    /// 100 ms (`syncWatchersLoop` in `server/storage/mvcc/watchable_store.go`). Only what is written and compacted before that
+    /// first attempt is over could be lost.
     pub(super) fn next_create(&self, wire: i64) -> WatchCreate {
         let create = self.create.clone().watch_id(wire);
         if !self.starts_early {
