@@ -23,6 +23,25 @@ pub enum Tokio {
 }
 
 impl Runtime {
+    /// What tables call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tokio(tokio) => tokio.name(),
+            Self::AsyncStd => "async-std",
+            Self::Smol => "smol",
+        }
+    }
+
+    /// The Tokio runtime that has as many threads, or the one that `#[tokio::main]` makes.
+    #[must_use]
+    pub fn nearest_tokio(self) -> Tokio {
+        match self {
+            Self::Tokio(tokio) => tokio,
+            Self::AsyncStd | Self::Smol => Tokio::MultiThread,
+        }
+    }
+
     /// Runs `work` to its end.
     pub fn block_on<T>(self, work: impl Future<Output = T>) -> T {
         match self {
@@ -34,6 +53,15 @@ impl Runtime {
 }
 
 impl Tokio {
+    /// What tables call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MultiThread => "tokio",
+            Self::CurrentThread => "tokio-1-thread",
+        }
+    }
+
     /// Runs `work` to its end.
     pub fn block_on<T>(self, work: impl Future<Output = T>) -> T {
         let runtime = match self {

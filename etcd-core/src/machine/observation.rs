@@ -34,6 +34,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use self::known::Known;
 use super::{Backoff, Pager};
 use crate::error::{Error, ErrorKind, EtcdError, Retry, RetryClass};
@@ -133,6 +135,8 @@ pub struct Observation {
     revision: i64,
     /// What was received after that revision, and is held.
     held: Vec<Event>,
+    /// The keys that it would show although it is known that they are gone again.
+    coming: BTreeSet<Bytes>,
     /// The revision up to which everything was received.
     received: i64,
     /// The newest revision at which the range is known to have held what had been told.
@@ -171,6 +175,7 @@ impl Observation {
             known: Known::default(),
             revision: 0,
             held: Vec::new(),
+            coming: BTreeSet::new(),
             received: 0,
             agreed: 0,
             backoff: Backoff::default(),
@@ -327,8 +332,13 @@ impl Observation {
             return None;
         }
         self.received = revision;
+        if revision < self.agreed {
+            self.note_coming(&events);
+        } else {
+            self.coming.clear();
+        }
         self.held.append(&mut events);
-        if self.must_hold() {
+        if !self.coming.is_empty() {
             return None;
         }
         self.revision = revision;
@@ -375,20 +385,16 @@ impl Observation {
         }
     }
 
-    /// Whether what is held would show keys of which it is known that they are gone again.
-    fn must_hold(&self) -> bool {
-        if self.received >= self.agreed {
-            return false;
-        }
-        let mut there = BTreeSet::new();
-        for event in &self.held {
+    /// Takes note of which keys come, and which go again, with events that are older than what a read has found.
+    fn note_coming(&mut self, events: &[Event]) {
+        for event in events {
             let key = &event.kv.key;
-            let _ = match event.event_type {
-                EventType::Delete => there.remove(key),
-                _ => there.insert(key),
-            };
+            if event.event_type == EventType::Delete {
+                self.coming.remove(key);
+            } else if !self.coming.contains(key) {
+                self.coming.insert(key.clone());
+            }
         }
-        !there.is_empty()
     }
 
     /// Whether the same may work a while later, or elsewhere.
@@ -413,6 +419,7 @@ impl Observation {
         let revision = if is_agreed { self.agreed } else { revision };
         (self.revision, self.received) = (revision, revision);
         self.held.clear();
+        self.coming.clear();
         self.state = State::Starting {
             until: None,
             is_under_way: false,

@@ -69,7 +69,7 @@ fn start(contender: Contender, url: &str) -> Result<Child, String> {
         Contender::Wrk => wrk::command(url, 1, 10)?,
         _ => {
             let mut command = Command::new(std::env::current_exe().map_err(|error| error.to_string())?);
-            command.args(["contender", contender.name(), url, "1", "10"]);
+            command.args(["contender", &contender.name(), url, "1", "10"]);
             command
         }
     };

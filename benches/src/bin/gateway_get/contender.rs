@@ -51,23 +51,20 @@ impl Contender {
         ]
     }
 
-    pub(crate) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> String {
         match self {
-            Self::Wrk => "wrk",
-            Self::Hyper(Tokio::MultiThread) => "hyper-tokio",
-            Self::Hyper(Tokio::CurrentThread) => "hyper-tokio-1-thread",
-            Self::Anyetcd(Runtime::Tokio(Tokio::MultiThread)) => "anyetcd-tokio",
-            Self::Anyetcd(Runtime::Tokio(Tokio::CurrentThread)) => "anyetcd-tokio-1-thread",
-            Self::Anyetcd(Runtime::AsyncStd) => "anyetcd-async-std",
-            Self::Anyetcd(Runtime::Smol) => "anyetcd-smol",
+            Self::Wrk => "wrk".into(),
+            Self::Hyper(tokio) => format!("hyper-{}", tokio.name()),
+            Self::Anyetcd(runtime) => format!("anyetcd-{}", runtime.name()),
         }
     }
 
     /// The bare client that its CPU time is compared with: the one that has as many threads, if there is one.
     pub(crate) fn baseline(self) -> Self {
         match self {
-            Self::Hyper(tokio) | Self::Anyetcd(Runtime::Tokio(tokio)) => Self::Hyper(tokio),
-            _ => Self::Hyper(Tokio::MultiThread),
+            Self::Wrk => Self::Hyper(Tokio::MultiThread),
+            Self::Hyper(_) => self,
+            Self::Anyetcd(runtime) => Self::Hyper(runtime.nearest_tokio()),
         }
     }
 }

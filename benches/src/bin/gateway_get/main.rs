@@ -119,7 +119,7 @@ fn in_a_process(contender: Contender, url: &str, in_flight: usize, seconds: u64)
     let output = Command::new(std::env::current_exe().map_err(|error| error.to_string())?)
         .args([
             "contender",
-            contender.name(),
+            &contender.name(),
             url,
             &in_flight.to_string(),
             &seconds.to_string(),

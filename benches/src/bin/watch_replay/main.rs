@@ -86,7 +86,7 @@ fn options(args: &[&str]) -> Option<Options> {
             _ => return None,
         }
     }
-    let is_even = options.history.events % options.history.revisions == 0;
+    let is_even = options.history.events.is_multiple_of(options.history.revisions);
     (is_even && !options.dialects.is_empty()).then_some(options)
 }
 
@@ -129,7 +129,7 @@ fn in_a_process(
     };
     let server_cpu_before = server_cpu()?;
     let output = Command::new(std::env::current_exe().map_err(|error| error.to_string())?)
-        .args(["contender", contender.name(), server.client_url()])
+        .args(["contender", &contender.name(), server.client_url()])
         .args([history.events.to_string(), bytes.to_string()])
         .stderr(Stdio::inherit())
         .output()
