@@ -86,7 +86,7 @@ impl LeaseCall {
         let mut is_ours = self.id.is_none();
         let mut granting = Granting {
             shared,
-            revocation: Revocation::new(id, started, self.ttl),
+            revocation: Revocation::new(id, started, self.ttl).of_unanswered_grant(),
             is_open: false,
         };
         let mut backoff = Backoff::default();

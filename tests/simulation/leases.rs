@@ -173,6 +173,24 @@ fn nothing_is_left_of_leases_that_nobody_wants_any_more() {
     });
 }
 
+#[test]
+fn a_grant_that_nobody_waits_for_is_taken_back_even_if_it_is_late() {
+    seeds(200, |seed| {
+        let world = World::new(seed);
+        world.block_on(async {
+            let client = client(&world);
+            for _ in 0..5 {
+                let call = async { client.lease(600 * SECOND).await.map(drop) };
+                let patience = world.sleep(Duration::from_micros(world.random(3000)));
+                futures_util::future::select(std::pin::pin!(call), patience).await;
+            }
+            // Long before it would end by itself.
+            world.sleep(30 * SECOND).await;
+        });
+        assert_eq!(deadlines(&world).len(), 0);
+    });
+}
+
 /// Leases that come and go, and what members knew of them.
 #[derive(Default)]
 struct Register {

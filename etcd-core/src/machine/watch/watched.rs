@@ -79,8 +79,8 @@ impl Watched {
     /// watch that starts below is told that it is compacted.
     ///
     /// Not so right after the read that told its position: a server has a watch that starts in its past wait for up to
-    /// 100 ms (`syncWatchersLoop` in `server/storage/mvcc/watchable_store.go`). Only what is written and compacted before that
-    /// first attempt is over could be lost.
+    /// 100 ms (`syncWatchersLoop` in `server/storage/mvcc/watchable_store.go`). If it turns out to start in the past all the
+    /// same, see [`is_overtaken`](Self::is_overtaken).
     pub(super) fn next_create(&self, wire: i64) -> WatchCreate {
         let create = self.create.clone().watch_id(wire);
         if !self.starts_early {
@@ -88,6 +88,12 @@ impl Watched {
         }
         let before = (self.position() - 1).max(1);
         create.start_revision(before)
+    }
+
+    /// Whether the server had got to the position, and may have compacted there, before it created a watch that does not
+    /// start early.
+    pub(super) fn is_overtaken(&self, revision: i64) -> bool {
+        !self.starts_early && revision >= self.position()
     }
 
     /// Its id on the present stream, if it has one.

@@ -76,6 +76,10 @@ impl WatchConnection {
         watched.phase = Phase::Live { wire, asked_before };
         watched.refusals = 0;
         let revision = message.header.revision;
+        if watched.is_overtaken(revision) {
+            self.queue(id);
+            return self.leave_server(Some(wire), None);
+        }
         if revision != 0 && revision < watched.seen {
             self.reads.push_back((Reason::Revision, id));
         }

@@ -60,6 +60,29 @@ fn a_watch_that_stands_at_the_first_revision_does_not_start_at_zero() {
 }
 
 #[test]
+fn a_watch_from_now_that_was_overtaken_starts_anew() {
+    let mut played = Played::new();
+    let id = played.watch_from(5, WatchOrigin::Read);
+    played.open();
+    let first = played.sent_create();
+    assert_eq!(first.start_revision, 5);
+    // Revision 5 may have come and been compacted since the read.
+    played.hear(created(first.watch_id, 5));
+    assert!(played.told().is_empty());
+    assert_eq!(played.sent_cancel(), first.watch_id);
+    let second = played.sent_create();
+    assert_eq!(second.start_revision, 4);
+    played.hear(events(first.watch_id, 5, &[5]));
+    assert!(played.told().is_empty());
+    played.hear(created(second.watch_id, 5));
+    let told = played.told();
+    assert!(
+        matches!(told[..], [(told, WatchOutput::Created)] if told == id),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn a_watch_starts_one_revision_early_and_tells_nothing_of_that_one() {
     for origin in [WatchOrigin::Given, WatchOrigin::Read, WatchOrigin::Resumed] {
         let mut played = Played::new();
