@@ -86,7 +86,7 @@ impl LeaseCall {
         let mut is_ours = self.id.is_none();
         let mut granting = Granting {
             shared,
-            revocation: Revocation::new(id, started, self.ttl).of_unanswered_grant(),
+            revocation: Revocation::new(id, started, self.ttl),
             is_open: false,
         };
         let mut backoff = Backoff::default();
@@ -167,7 +167,8 @@ struct Granting<'a> {
 impl Drop for Granting<'_> {
     fn drop(&mut self) {
         if self.is_open {
-            Keeper::revoke(self.shared, self.revocation);
+            let now = self.shared.runtime.now();
+            Keeper::revoke(self.shared, self.revocation.clone().of_unanswered_grant(now));
         }
     }
 }

@@ -12,17 +12,18 @@ use crate::call::CallOptions;
 use crate::client::Shared;
 use crate::exchange;
 
-/// How many are under way at once.
+/// How many requests are under way at once.
 pub(super) const MAX_AT_ONCE: usize = 16;
 
 /// A lease to be revoked as well as possible. If that fails, it ends by itself, because nothing renews it any more.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Revocation {
     id: i64,
     /// When it has ended by itself, or is not worth the trouble any more.
     until: Instant,
-    /// Whether the lease may be granted only after this: nobody has waited for the answer to the grant.
-    may_be_ahead: bool,
+    /// Until then the lease may be granted after a server has said that there is none.
+    may_come_until: Option<Instant>,
+    backoff: Backoff,
 }
 
 /// How long a revocation is worth trying.
@@ -34,45 +35,48 @@ const GRANTS_MAY_TAKE: Duration = Duration::from_secs(10);
 
 impl Revocation {
     pub(super) fn new(id: i64, now: Instant, ttl: Duration) -> Self {
-        let until = now + ttl.min(PATIENCE);
         Self {
             id,
-            until,
-            may_be_ahead: false,
+            until: now + ttl.min(PATIENCE),
+            may_come_until: None,
+            backoff: Backoff::default(),
         }
     }
 
-    /// The same for a lease that may be granted only after this, on another connection.
-    pub(super) fn of_unanswered_grant(mut self) -> Self {
-        self.may_be_ahead = true;
+    /// The same for a lease whose grant nobody waits for since `now`: the revocation, on another connection, may be ahead
+    /// of it.
+    pub(super) fn of_unanswered_grant(mut self, now: Instant) -> Self {
+        self.may_come_until = Some(later(now, GRANTS_MAY_TAKE));
         self
     }
 
-    pub(super) fn carry_out(self, shared: &Arc<Shared>) -> BoxFuture<'static, ()> {
+    /// Asks a server once, as a call does. Returns what is to be done once more, and when.
+    pub(super) fn attempt(mut self, shared: &Arc<Shared>) -> BoxFuture<'static, Option<(Instant, Self)>> {
         let shared = shared.clone();
         Box::pin(async move {
             let runtime = &shared.runtime;
-            let ahead_until = later(runtime.now(), GRANTS_MAY_TAKE);
-            let mut backoff = Backoff::default();
-            loop {
-                let left = self.until.saturating_duration_since(runtime.now());
-                if left == Duration::ZERO {
-                    return;
+            let left = self.until.saturating_duration_since(runtime.now());
+            if left == Duration::ZERO {
+                return None;
+            }
+            let options = CallOptions {
+                timeout: Some(left.min(shared.settings.timeout)),
+                ..CallOptions::default()
+            };
+            let error = exchange::unary(&shared, &LeaseRevoke::new(self.id), &options)
+                .await
+                .err()?;
+            let now = runtime.now();
+            let is_unknown = error.etcd() == Some(EtcdError::LeaseNotFound);
+            match self.may_come_until {
+                Some(end) if is_unknown && now < end => {
+                    let again_at = now + self.backoff.next_pause(runtime.entropy());
+                    Some((again_at.min(end), self))
                 }
-                let options = CallOptions {
-                    timeout: Some(left.min(shared.settings.timeout)),
-                    ..CallOptions::default()
-                };
-                let Err(error) = exchange::unary(&shared, &LeaseRevoke::new(self.id), &options).await else {
-                    return;
-                };
-                let is_unknown = error.etcd() == Some(EtcdError::LeaseNotFound);
-                let again_at = runtime.now() + backoff.next_pause(runtime.entropy());
-                if !is_unknown || !self.may_be_ahead || again_at >= ahead_until {
+                _ => {
                     tracing::debug!(lease = self.id, %error, "a dropped lease could not be revoked");
-                    return;
+                    None
                 }
-                runtime.sleep_until(again_at).await;
             }
         })
     }

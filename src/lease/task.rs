@@ -13,7 +13,7 @@ use etcd_core::runtime::BoxFuture;
 use futures_core::Stream;
 use futures_util::stream::FuturesUnordered;
 
-use super::revocation;
+use super::revocation::{self, Revocation};
 use crate::alarm::Alarm;
 use crate::call::CallOptions;
 use crate::client::Shared;
@@ -26,7 +26,9 @@ pub(super) struct KeepAlive {
     opening: Option<BoxFuture<'static, Result<Duplex<LeaseKeepAlive>>>>,
     stream: Option<Duplex<LeaseKeepAlive>>,
     alone: FuturesUnordered<BoxFuture<'static, Renewed>>,
-    revoking: FuturesUnordered<BoxFuture<'static, ()>>,
+    revoking: FuturesUnordered<BoxFuture<'static, Option<(Instant, Revocation)>>>,
+    /// Revocations that wait for the time to be tried again.
+    postponed: FuturesUnordered<BoxFuture<'static, Revocation>>,
     alarm: Alarm,
     /// Whether there are futures that were not polled yet.
     has_started: bool,
@@ -49,6 +51,7 @@ impl KeepAlive {
             stream: None,
             alone: FuturesUnordered::new(),
             revoking: FuturesUnordered::new(),
+            postponed: FuturesUnordered::new(),
             has_started: false,
             has_ended: false,
         }
@@ -86,7 +89,18 @@ impl KeepAlive {
                 }),
             }
         }
-        while let Poll::Ready(Some(())) = Pin::new(&mut self.revoking).poll_next(cx) {}
+        while let Poll::Ready(Some(left)) = Pin::new(&mut self.revoking).poll_next(cx) {
+            if let Some((again_at, revocation)) = left {
+                let shared = self.shared.clone();
+                self.postponed.push(Box::pin(async move {
+                    shared.runtime.sleep_until(again_at).await;
+                    revocation
+                }));
+            }
+        }
+        while let Poll::Ready(Some(revocation)) = Pin::new(&mut self.postponed).poll_next(cx) {
+            self.shared.keeper.lock().revocations.push_back(revocation);
+        }
     }
 
     /// Does what is to be done; returns when to look again, and `None` if there is nothing left to do.
@@ -99,7 +113,7 @@ impl KeepAlive {
             while self.revoking.len() < revocation::MAX_AT_ONCE
                 && let Some(revocation) = kept.revocations.pop_front()
             {
-                self.revoking.push(revocation.carry_out(&shared));
+                self.revoking.push(revocation.attempt(&shared));
                 self.has_started = true;
             }
             let step = kept.machine.poll_step(now);
@@ -137,7 +151,7 @@ impl KeepAlive {
                     }
                 }
                 KeeperStep::Wait { until } => {
-                    if !kept.has_work() && self.revoking.is_empty() {
+                    if !kept.has_work() && self.revoking.is_empty() && self.postponed.is_empty() {
                         kept.handle_task_ended();
                         self.has_ended = true;
                         break None;

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::IntoFuture;
 use std::rc::Rc;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyetcd::{Lease, LeaseState, LostReason};
 use etcd_embedded::sim::{Disturbance, Faults, Schedule, World, seeds};
 
-use futures_util::future::join_all;
+use futures_util::future::{FutureExt, join_all};
 
 use crate::pace::Pace;
 use crate::trial::{Task, Trial};
@@ -187,6 +188,23 @@ fn a_grant_that_nobody_waits_for_is_taken_back_even_if_it_is_late() {
             // Long before it would end by itself.
             world.sleep(30 * SECOND).await;
         });
+        assert_eq!(deadlines(&world).len(), 0);
+    });
+}
+
+#[test]
+fn a_lease_is_not_held_up_by_grants_that_may_never_come() {
+    let world = World::new(1);
+    world.block_on(async {
+        let client = client(&world);
+        let lease = client.lease(600 * SECOND).await.unwrap();
+        for _ in 0..100 {
+            let mut call = client.lease(600 * SECOND).into_future();
+            // Enough to begin it, and it ends there.
+            assert!((&mut call).now_or_never().is_none());
+        }
+        drop(lease);
+        world.sleep(SECOND).await;
         assert_eq!(deadlines(&world).len(), 0);
     });
 }
