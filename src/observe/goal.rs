@@ -1,5 +1,7 @@
 //! What has to be seen until everything is seen that had been written.
 
+use std::time::Duration;
+
 use etcd_core::error::Result;
 use etcd_core::key::KeyRange;
 use etcd_core::message::{Get, GetResponse, SortOrder, SortTarget};
@@ -35,10 +37,17 @@ impl Goal {
         keys: &KeyRange,
         known: usize,
         is_progress_unknown: bool,
+        timeout: Duration,
     ) -> Result<Self> {
         if known > FEW_KEYS && !is_progress_unknown {
             let first = KeyRange::single(keys.key());
-            let revision = client.get(first).keys_only().await?.header.revision;
+            let revision = client
+                .get(first)
+                .keys_only()
+                .timeout(timeout)
+                .await?
+                .header
+                .revision;
             let newest = None;
             return Ok(Self { revision, newest });
         }
@@ -46,7 +55,7 @@ impl Goal {
             .sort(SortTarget::Mod, SortOrder::Descend)
             .limit(1)
             .keys_only();
-        let answer = client.call(newest).await?;
+        let answer = client.call(newest).timeout(timeout).await?;
         Ok(Self::found(&answer))
     }
 

@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Poll, ready};
 
-use etcd_core::error::{Error, ErrorKind, Result, Timeout, TimeoutPhase, WatchError};
+use etcd_core::error::{ClusterChanged, Error, ErrorKind, Result, Timeout, TimeoutPhase, WatchError};
 use etcd_core::key::KeyRange;
 use etcd_core::machine::{ObservationStatus, Observed};
 use etcd_core::message::KeyValue;
@@ -239,13 +239,18 @@ impl<V: Clone + Send + Sync + 'static> Mirror<V> {
     ///
     /// # Errors
     ///
-    /// As [`sync`](Self::sync).
+    /// As [`sync`](Self::sync), and [`ClusterChanged::Revision`] if there is no such revision.
     pub async fn wait_for(&self, revision: i64) -> Result<()> {
         if self.revision() >= revision {
             return Ok(());
         }
         // Whoever has seen everything there is has seen that as well.
-        self.sync().await.map(drop)
+        let actual = self.sync().await?.max(self.revision());
+        if actual < revision {
+            let seen = revision;
+            return Err(ClusterChanged::Revision { seen, actual }.into());
+        }
+        Ok(())
     }
 
     /// Waits until it shows all that had been written anywhere when this was called: reads from it are linearizable then, and
@@ -262,7 +267,8 @@ impl<V: Clone + Send + Sync + 'static> Mirror<V> {
         let deadline = later(shared.runtime.now(), limit);
         let mut is_progress_unknown = false;
         loop {
-            let goal = Goal::read(&self.client, &self.keys, self.len(), is_progress_unknown).await?;
+            let left = deadline.saturating_duration_since(shared.runtime.now());
+            let goal = Goal::read(&self.client, &self.keys, self.len(), is_progress_unknown, left).await?;
             let reached = self.reach(goal, &mut is_progress_unknown);
             match race(pin!(reached), pin!(shared.deadlines.reached(deadline))).await {
                 Some(Ok(true)) => return Ok(goal.revision),

@@ -183,7 +183,8 @@ impl Observe {
         let deadline = later(shared.runtime.now(), limit);
         loop {
             let (client, keys) = (self.client.clone(), self.keys().clone());
-            let goal = Goal::read(&client, &keys, self.key_count(), self.is_progress_unknown).await?;
+            let left = deadline.saturating_duration_since(shared.runtime.now());
+            let goal = Goal::read(&client, &keys, self.key_count(), self.is_progress_unknown, left).await?;
             let mut asking = None;
             let caught_up = poll_fn(|cx| self.poll_caught_up(goal, &mut asking, cx));
             match race(pin!(caught_up), pin!(shared.deadlines.reached(deadline))).await {

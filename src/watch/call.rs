@@ -15,7 +15,7 @@ use etcd_core::runtime::{BoxFuture, later};
 
 use super::Watch;
 use super::connection::Connection;
-use super::members::{MemberId, Members};
+use super::members::{Added, MemberId, Members};
 use crate::Client;
 use crate::client::lock;
 use crate::exchange::race;
@@ -195,9 +195,20 @@ async fn begin(
 
     let deadline = later(shared.runtime.now(), timeout);
     let (revision, origin) = find_start(client, &keys, start, timeout).await?;
-    let buffer = BatchBuffer::new(options.policy, options.limits);
-    let Some(member) = members.add(&keys, (revision, origin), buffer)? else {
-        return Ok(());
+    let member = loop {
+        let buffer = BatchBuffer::new(options.policy, options.limits);
+        let other = match members.add(&keys, (revision, origin), buffer)? {
+            Added::New(member) => break member,
+            Added::Present => return Ok(()),
+            Added::Joining(other) => other,
+        };
+        let settled = pin!(poll_fn(|cx| members.poll_settled(other, cx)));
+        if race(settled, pin!(shared.deadlines.reached(deadline)))
+            .await
+            .is_none()
+        {
+            return Err(not_in_time(members, timeout));
+        }
     };
     let mut joining = Joining {
         members,
@@ -236,7 +247,7 @@ async fn find_start(
     let first = KeyRange::single(keys.key());
     let header = client.get(first).keys_only().timeout(timeout).await?.header;
     let Some(token) = token else {
-        return Ok((header.revision + 1, WatchOrigin::Read));
+        return Ok((header.revision.max(0).saturating_add(1), WatchOrigin::Read));
     };
     let (expected, actual) = (token.cluster_id(), header.cluster_id);
     if expected != 0 && actual != 0 && expected != actual {

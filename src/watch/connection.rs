@@ -111,7 +111,11 @@ impl Connection {
                 connection: self.clone(),
                 id,
             };
-            members.set_link(member, link);
+            if !members.set_link(member, link) {
+                // Whoever wanted it has gone meanwhile.
+                state.machine.handle_cancel(id);
+                state.sinks.remove(&id);
+            }
             (
                 !std::mem::replace(&mut state.is_driven, true),
                 state.driver.take(),
@@ -224,8 +228,14 @@ impl Connection {
 
     /// The runtime dropped the driver: nobody will tell these watches anything any more.
     pub(super) fn abandon(&self, error: &Error) {
-        self.handle(|machine| machine.handle_abandoned(error));
-        lock(&self.0).is_driven = false;
+        let mut wakers = Vec::new();
+        {
+            let mut state = lock(&self.0);
+            state.machine.handle_abandoned(error);
+            state.tell_watches(&mut wakers);
+            state.is_driven = false;
+        }
+        wakers.into_iter().for_each(Waker::wake);
     }
 }
 

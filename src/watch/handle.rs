@@ -40,7 +40,7 @@ impl WatchHandle {
     }
 
     /// Watches more keys, with the options of the watch, from now on: nothing written after this returns is missed.
-    /// A range that is watched already stays as it is.
+    /// A range that is watched already stays as it is. One that has ended is watched again, also before its error was taken.
     ///
     /// Cancel safe: dropped before it returns, it leaves nothing behind.
     ///

@@ -37,6 +37,16 @@ struct State {
     waiting: Vec<Waker>,
 }
 
+/// What becomes of a range that is to be added.
+pub(super) enum Added {
+    /// It is a new one.
+    New(MemberId),
+    /// It is there.
+    Present,
+    /// Somebody else is about to add it.
+    Joining(MemberId),
+}
+
 /// Where a range has got to.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
@@ -75,7 +85,8 @@ pub(super) enum Feedback {
 }
 
 impl Members {
-    /// Adds a range that starts at `start`; `None` if it is there already.
+    /// Adds a range that starts at `start`, unless it is there already. One that has ended, of which that was not told yet,
+    /// is not there.
     ///
     /// # Errors
     ///
@@ -85,13 +96,17 @@ impl Members {
         keys: &KeyRange,
         (start, origin): (i64, WatchOrigin),
         buffer: BatchBuffer,
-    ) -> Result<Option<MemberId>> {
+    ) -> Result<Added> {
         let mut state = lock(&self.state);
         if state.is_closed {
             return Err(WatchError::Canceled.into());
         }
-        if state.members.values().any(|member| member.keys == *keys) {
-            return Ok(None);
+        if let Some((id, member)) = state.find(keys) {
+            return Ok(if member.is_joined {
+                Added::Present
+            } else {
+                Added::Joining(id)
+            });
         }
         let id = state.next;
         state.next += 1;
@@ -110,47 +125,70 @@ impl Members {
             link: None,
         });
         state.members.insert(id, member);
-        Ok(Some(id))
+        Ok(Added::New(id))
     }
 
-    pub(super) fn set_link(&self, id: MemberId, link: Link) {
-        if let Some(member) = lock(&self.state).members.get_mut(&id) {
-            member.link = Some(link);
-        }
-    }
-
-    /// Is ready once the range's watch was created, or could not be; it is one of the watch's ranges then, or gone.
-    pub(super) fn poll_created(&self, id: MemberId, cx: &mut Context<'_>) -> Poll<Result<()>> {
+    /// Takes note of where a range's watch is; `false` if the range is gone.
+    pub(super) fn set_link(&self, id: MemberId, link: Link) -> bool {
         let mut state = lock(&self.state);
-        let state = &mut *state;
-        let Some(member) = state.members.get_mut(&id) else {
-            return Poll::Ready(Err(WatchError::Canceled.into()));
-        };
-        if member.is_created {
-            member.is_joined = true;
-            if member.has_something() && !member.is_ready {
-                member.is_ready = true;
-                state.ready.push_back(id);
-                if let Some(reader) = state.reader.take() {
-                    reader.wake();
-                }
-            }
-            return Poll::Ready(Ok(()));
-        }
-        if let Some(error) = member.ended.take() {
-            state.members.remove(&id);
-            return Poll::Ready(Err(describe(error)));
+        let member = state.members.get_mut(&id);
+        member.map(|member| member.link = Some(link)).is_some()
+    }
+
+    /// Is ready once the range that somebody else adds is there, or will not be.
+    pub(super) fn poll_settled(&self, id: MemberId, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = lock(&self.state);
+        if state.members.get(&id).is_none_or(|member| member.is_joined) {
+            return Poll::Ready(());
         }
         state.wait(cx);
         Poll::Pending
     }
 
-    /// Is ready once everything before `position` was received in all ranges.
-    pub(super) fn poll_received(&self, position: i64, cx: &mut Context<'_>) -> Poll<()> {
+    /// Is ready once the range's watch was created, or could not be; it is one of the watch's ranges then, or gone.
+    pub(super) fn poll_created(&self, id: MemberId, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let (created, wakers) = {
+            let mut state = lock(&self.state);
+            let state = &mut *state;
+            let Some(member) = state.members.get_mut(&id) else {
+                return Poll::Ready(Err(WatchError::Canceled.into()));
+            };
+            if member.is_created {
+                member.is_joined = true;
+                // Others may wait for the same range.
+                let mut wakers = std::mem::take(&mut state.waiting);
+                if member.has_something() && !member.is_ready {
+                    member.is_ready = true;
+                    state.ready.push_back(id);
+                    wakers.extend(state.reader.take());
+                }
+                (Ok(()), wakers)
+            } else if let Some(error) = member.ended.take() {
+                state.members.remove(&id);
+                (Err(describe(error)), state.take_wakers())
+            } else {
+                state.wait(cx);
+                return Poll::Pending;
+            }
+        };
+        wakers.into_iter().for_each(Waker::wake);
+        Poll::Ready(created)
+    }
+
+    /// Is ready once everything before `position` was received in all ranges that have not ended; with `false` if there is
+    /// none of them.
+    pub(super) fn poll_received(&self, position: i64, cx: &mut Context<'_>) -> Poll<bool> {
         let mut state = lock(&self.state);
-        let mut joined = state.members.values().filter(|member| member.is_joined);
-        if joined.all(|member| member.received >= position) {
-            return Poll::Ready(());
+        let mut living = state
+            .members
+            .values()
+            .filter(|member| member.is_living())
+            .peekable();
+        if living.peek().is_none() {
+            return Poll::Ready(false);
+        }
+        if living.all(|member| member.received >= position) {
+            return Poll::Ready(true);
         }
         state.wait(cx);
         Poll::Pending
@@ -274,9 +312,7 @@ impl Members {
 
     /// The range with these keys.
     pub(super) fn find(&self, keys: &KeyRange) -> Option<MemberId> {
-        let state = lock(&self.state);
-        let found = state.members.iter().find(|(_, member)| member.keys == *keys);
-        found.map(|(id, _)| *id)
+        lock(&self.state).find(keys).map(|(id, _)| id)
     }
 
     /// Ends the watch: removes all ranges, and says where their watches are.
@@ -326,9 +362,27 @@ impl Member {
     fn has_something(&self) -> bool {
         !self.buffer.is_empty() || self.ended.is_some()
     }
+
+    /// Whether nothing more is received, whether or not that was told.
+    fn has_ended(&self) -> bool {
+        self.ended.is_some() || self.buffer.has_lagged()
+    }
+
+    fn is_living(&self) -> bool {
+        self.is_joined && !self.has_ended()
+    }
 }
 
 impl State {
+    /// The range with these keys that has not ended.
+    fn find(&self, keys: &KeyRange) -> Option<(MemberId, &Member)> {
+        let mut found = self
+            .members
+            .iter()
+            .filter(|(_, member)| member.keys == *keys && !member.has_ended());
+        found.next().map(|(id, member)| (*id, &**member))
+    }
+
     fn place(&self) -> Place {
         let joined = self.members.values().filter(|member| member.is_joined);
         let lowest = joined.map(|member| member.taken).min();
@@ -338,6 +392,7 @@ impl State {
     fn remove(&mut self, id: MemberId) -> Option<Box<Member>> {
         let removed = self.members.remove(&id);
         if let Some(member) = &removed
+            && member.is_joined
             && self.members.is_empty()
         {
             self.left_at = member.taken;

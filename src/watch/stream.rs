@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use etcd_core::error::{Error, Result, Timeout, TimeoutPhase, WatchError};
 use etcd_core::key::KeyRange;
 use etcd_core::machine::{ConnectionStatus, ResumeToken};
+use etcd_core::runtime::later;
 use futures_core::Stream;
+use futures_util::FutureExt;
 
 use super::call::{Options, Start, cluster_id, join};
 use super::members::Members;
@@ -227,18 +229,31 @@ impl Watch {
     ///
     /// [`WatchError::ProgressUnknown`] where the server cannot be believed about it and events do not show it; a timeout
     /// if it does not get there in the time that calls of the client have, for instance because what came before is not
-    /// taken; otherwise as a read of one of the keys.
+    /// taken, or because a watch of the client starts in the future: servers say nothing of progress then;
+    /// [`WatchError::Canceled`] if the watch has ended; otherwise as a read of one of the keys. Ranges that have ended do
+    /// not count, whether or not their errors have been taken.
     pub async fn progress(&self) -> Result<i64> {
         self.handle().progress().await
     }
 
-    /// Ends the watch, and returns once the server has confirmed that, or the connection is closed.
+    /// Ends the watch, and returns once the server has confirmed that, the connection is closed, or the time that calls of
+    /// the client have is over.
     ///
     /// Cancel safe: the watch ends in any case, as when it is dropped.
     pub async fn cancel(self) {
-        for link in self.members.close() {
-            link.connection.cancel_and_wait(link.id).await;
-        }
+        let shared = self.client.shared.clone();
+        let links = self.members.close().into_iter();
+        // All of them are told to go before the first is waited for.
+        let gone: Vec<_> = links
+            .map(|link| link.connection.cancel_and_wait(link.id))
+            .collect();
+        let all_gone = async move {
+            for gone in gone {
+                gone.await;
+            }
+        };
+        let deadline = later(shared.runtime.now(), shared.settings.timeout);
+        race(pin!(all_gone), pin!(shared.deadlines.reached(deadline))).await;
     }
 }
 
@@ -262,13 +277,18 @@ impl WatchHandle {
             let Some(link) = members.link() else {
                 return Err(WatchError::Canceled.into());
             };
-            let received = pin!(poll_fn(|cx| members.poll_received(revision + 1, cx)));
-            let now = shared.runtime.now();
-            if race(received, pin!(shared.deadlines.reached(now + ASK_AGAIN_AFTER)))
-                .await
-                .is_some()
-            {
-                return Ok(revision);
+            let position = revision.saturating_add(1);
+            let mut received = pin!(poll_fn(|cx| members.poll_received(position, cx)));
+            let mut is_received = received.as_mut().now_or_never();
+            if is_received.is_none() {
+                link.connection.request_progress();
+                let ask_again_at = shared.runtime.now() + ASK_AGAIN_AFTER;
+                is_received = race(received, pin!(shared.deadlines.reached(ask_again_at))).await;
+            }
+            match is_received {
+                Some(true) => return Ok(revision),
+                Some(false) => return Err(WatchError::Canceled.into()),
+                None => {}
             }
             let waited = shared.runtime.now().saturating_duration_since(begun);
             if waited >= timeout {
@@ -277,7 +297,6 @@ impl WatchHandle {
             if waited >= EVENTS_MAY_TAKE && link.connection.tells_progress() == Some(false) {
                 return Err(WatchError::ProgressUnknown.into());
             }
-            link.connection.request_progress();
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Watches in a world where everything fails: what each was told, held against what happened.
 
+mod adding;
 mod follow;
 mod ranges;
 mod wish;

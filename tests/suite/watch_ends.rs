@@ -4,6 +4,7 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use anyetcd::{Client, Watch};
+use futures_util::FutureExt;
 use futures_util::future::{Either, join_all, select};
 
 use super::{Proxy, Server, World};
@@ -57,7 +58,22 @@ pub(crate) async fn each_way_of_ending_a_watch_ends_it_on_the_server(world: Worl
     drop(ranges);
     are_there(&server, 1);
 
-    // In the middle of waiting for a batch.
+    // Given up in the middle.
+    let ranges = client.watch("r0").await.unwrap();
+    for n in 1..10 {
+        ranges.handle().add(format!("r{n}")).await.unwrap();
+    }
+    are_there(&server, 11);
+    assert!(ranges.cancel().now_or_never().is_none());
+    are_there(&server, 1);
+
+    // In the middle of waiting for a batch, or of doing something with one.
+    for watch in watches(&client, 10).await {
+        let pause = std::pin::pin!(World::pause(Duration::from_millis(1)));
+        let each = std::pin::pin!(watch.for_each(|_| std::future::pending()));
+        assert!(matches!(select(each, pause).await, Either::Right(_)));
+    }
+    are_there(&server, 1);
     for mut watch in watches(&client, 10).await {
         let pause = std::pin::pin!(World::pause(Duration::from_millis(1)));
         let next = std::pin::pin!(watch.try_next());

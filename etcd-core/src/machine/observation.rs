@@ -127,6 +127,9 @@ pub enum ObservationStatus {
     Over,
 }
 
+/// How often in a row a list is begun anew at once, because history was compacted under it.
+const MAX_RESTARTS: u32 = 3;
+
 /// Decides how a range is listed and followed.
 #[derive(Debug)]
 pub struct Observation {
@@ -143,6 +146,8 @@ pub struct Observation {
     agreed: i64,
     state: State,
     backoff: Backoff,
+    /// How often in a row a list was begun anew because history was compacted under it.
+    restarts: u32,
     trouble: Option<(Instant, Arc<Error>)>,
     logs_in: bool,
 }
@@ -179,6 +184,7 @@ impl Observation {
             received: 0,
             agreed: 0,
             backoff: Backoff::default(),
+            restarts: 0,
             trouble: None,
             logs_in: false,
         }
@@ -289,7 +295,7 @@ impl Observation {
     /// Takes note that a page could not be had.
     pub fn handle_list_failed(&mut self, now: Instant, error: Error, entropy: u64) {
         let may_mend = self.may_mend(&error);
-        let State::Listing { pager, until, .. } = &mut self.state else {
+        let State::Listing { pager, .. } = &mut self.state else {
             debug_assert!(false, "a page nobody asked for");
             return;
         };
@@ -299,12 +305,17 @@ impl Observation {
         // The revision of the first page is gone before the last page was read: all of it again, at a newer one.
         if error.etcd() == Some(EtcdError::Compacted) {
             self.state = listing(&self.keys);
-            return;
-        }
-        if !may_mend {
+            self.restarts += 1;
+            if self.restarts <= MAX_RESTARTS {
+                return;
+            }
+        } else if !may_mend {
             self.state = State::Failed(error);
             return;
         }
+        let State::Listing { pager, until, .. } = &mut self.state else {
+            return;
+        };
         *until = Some(now + self.backoff.next_pause(entropy));
         pager.handle_failure();
         self.note_trouble(now, error);
@@ -413,6 +424,7 @@ impl Observation {
 
     /// Takes a whole list: the first one is the snapshot, and of a later one the difference counts.
     fn handle_list(&mut self, revision: i64, listed: Vec<KeyValue>) -> Observed {
+        self.restarts = 0;
         let is_first = self.revision == 0;
         // The list may be older than what a read has found meanwhile.
         let is_agreed = !is_first && revision <= self.agreed;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use anyetcd::{ObservationStatus, prefix};
+use anyetcd::error::ClusterChanged;
+use anyetcd::{ErrorKind, ObservationStatus, prefix};
 use etcd_embedded::sim::{World, seeds};
 
 use super::gate::Gate;
@@ -41,6 +42,26 @@ fn a_mirror_whose_range_cannot_be_read_again_does_not_say_that_it_is_following()
         world.sleep(10 * SECOND).await;
         assert!(matches!(mirror.status(), ObservationStatus::Following));
         assert_eq!((mirror.len(), mirror.revision()), (3, newest));
+    });
+}
+
+#[test]
+fn a_mirror_does_not_claim_to_show_a_revision_that_does_not_exist() {
+    let world = World::new(1);
+    let client = client(&world);
+    world.block_on(async {
+        let newest = client.put("k/0", "v").await.unwrap().header.revision;
+        let mirror = client.mirror(prefix("k/")).await.unwrap();
+        mirror.wait_for(newest).await.unwrap();
+        let error = mirror.wait_for(newest + 1).await.unwrap_err();
+        let expected = ClusterChanged::Revision {
+            seen: newest + 1,
+            actual: newest,
+        };
+        assert!(
+            matches!(error.kind(), ErrorKind::ClusterChanged(changed) if *changed == expected),
+            "{error}"
+        );
     });
 }
 

@@ -105,8 +105,14 @@ enum Item {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Filling,
-    Stalled,
-    Lagging { position: i64 },
+    /// It waits for room for a batch of this size.
+    Stalled {
+        events: usize,
+        bytes: usize,
+    },
+    Lagging {
+        position: i64,
+    },
 }
 
 impl BatchBuffer {
@@ -127,7 +133,7 @@ impl BatchBuffer {
     pub fn offer(&mut self, batch: EventBatch) -> Offered {
         match self.state {
             State::Filling => {}
-            State::Stalled => return Offered::Full { from: batch.from() },
+            State::Stalled { .. } => return Offered::Full { from: batch.from() },
             State::Lagging { .. } => return Offered::Lagged,
         }
         if self.fits(&batch) || (self.policy == BufferPolicy::Coalesce && self.make_room(&batch)) {
@@ -139,7 +145,10 @@ impl BatchBuffer {
             self.state = State::Lagging { position: from };
             Offered::Lagged
         } else {
-            self.state = State::Stalled;
+            self.state = State::Stalled {
+                events: batch.events().len(),
+                bytes: batch.bytes(),
+            };
             Offered::Full { from }
         }
     }
@@ -166,7 +175,7 @@ impl BatchBuffer {
             Some(Item::Position(position)) => Some(Taken::Position(position)),
             None => match self.state {
                 State::Lagging { position } => Some(Taken::Lagged { position }),
-                State::Filling | State::Stalled => None,
+                State::Filling | State::Stalled { .. } => None,
             },
         }
     }
@@ -174,12 +183,17 @@ impl BatchBuffer {
     /// Whether a watch that had to stop can go on now; says so once.
     #[must_use]
     pub fn takes_more(&mut self) -> bool {
-        let has_room = self.events <= self.limits.events / 2 && self.bytes <= self.limits.bytes / 2;
-        let resumes = self.state == State::Stalled && has_room;
-        if resumes {
+        let State::Stalled { events, bytes } = self.state else {
+            return false;
+        };
+        // Else what was refused would be sent again only to be refused again.
+        let has_room = self.has_room(events, bytes)
+            && self.events <= self.limits.events / 2
+            && self.bytes <= self.limits.bytes / 2;
+        if has_room {
             self.state = State::Filling;
         }
-        resumes
+        has_room
     }
 
     /// Whether there is nothing to take.
@@ -200,10 +214,20 @@ impl BatchBuffer {
         self.bytes
     }
 
+    /// Whether its end has come, and it takes no more.
+    #[must_use]
+    pub fn has_lagged(&self) -> bool {
+        matches!(self.state, State::Lagging { .. })
+    }
+
     fn fits(&self, batch: &EventBatch) -> bool {
+        self.has_room(batch.events().len(), batch.bytes())
+    }
+
+    fn has_room(&self, events: usize, bytes: usize) -> bool {
         self.events == 0
-            || (self.events.saturating_add(batch.events().len()) <= self.limits.events
-                && self.bytes.saturating_add(batch.bytes()) <= self.limits.bytes)
+            || (self.events.saturating_add(events) <= self.limits.events
+                && self.bytes.saturating_add(bytes) <= self.limits.bytes)
     }
 
     fn push(&mut self, batch: EventBatch) {
@@ -309,6 +333,28 @@ mod tests {
         assert!(buffer.takes_more());
         assert!(!buffer.takes_more(), "that is said once");
         assert_eq!(buffer.offer(batch(5..6, "k")), Offered::Taken);
+    }
+
+    #[test]
+    fn what_was_refused_is_not_asked_for_before_there_is_room_for_it() {
+        let mut buffer = buffer(BufferPolicy::Wait, 4);
+        for revision in 1..5 {
+            assert_eq!(buffer.offer(batch(revision..revision + 1, "k")), Offered::Taken);
+        }
+        assert_eq!(buffer.offer(batch(5..8, "k")), Offered::Full { from: 5 });
+        for position in 2..4 {
+            assert_eq!(taken(&mut buffer).position(), position);
+            assert!(!buffer.takes_more());
+        }
+        assert_eq!(taken(&mut buffer).position(), 4);
+        assert!(buffer.takes_more());
+        assert_eq!(buffer.offer(batch(5..8, "k")), Offered::Taken);
+        // What never fits is taken once nothing else is there.
+        assert_eq!(buffer.offer(batch(8..99, "k")), Offered::Full { from: 8 });
+        assert_eq!(taken(&mut buffer).position(), 5);
+        assert!(!buffer.takes_more());
+        assert_eq!(taken(&mut buffer).position(), 8);
+        assert!(buffer.takes_more());
     }
 
     #[test]

@@ -44,7 +44,8 @@ pub(super) struct OpenStream {
     unanswered: VecDeque<u64>,
 }
 
-/// A creation that was sent and is not answered yet. Answers come in the order of the creations.
+/// A creation that was sent and is not answered yet, and since when it is the next to be. Answers come in the order of the
+/// creations.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Awaited {
     pub(super) wire: i64,
@@ -135,12 +136,16 @@ impl OpenStream {
     }
 
     /// What a creation's answer answers; `None` if it answers nothing that was asked.
-    pub(super) fn handle_created(&mut self, wire: i64) -> Option<Awaited> {
+    pub(super) fn handle_created(&mut self, now: Instant, wire: i64) -> Option<Awaited> {
         let is_next = self
             .pending
             .front()
             .is_some_and(|next| wire == next.wire || wire == NO_WATCH);
         let answered = if is_next { self.pending.pop_front() } else { None };
+        // It is reading: the next one is waited for from now on.
+        if let (Some(_), Some(next)) = (answered, self.pending.front_mut()) {
+            (next.since, next.messages) = (now, self.messages);
+        }
         if answered.is_some_and(|answered| answered.purpose == Purpose::EndOfGreeting)
             && self.answers == ProgressAnswers::Unknown
         {
@@ -157,6 +162,11 @@ impl OpenStream {
             self.unanswered.push_back(self.asked);
         }
         WatchProgress::default().into()
+    }
+
+    /// Whether there is a request for progress that was not answered.
+    pub(super) fn has_unanswered(&self) -> bool {
+        !self.unanswered.is_empty()
     }
 
     /// How many requests for progress were sent.

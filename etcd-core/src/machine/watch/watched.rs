@@ -96,6 +96,12 @@ impl Watched {
         !self.starts_early && revision >= self.position()
     }
 
+    /// Whether it may keep a server from answering requests for progress, which none does while a watch of the stream starts
+    /// in the future: one that starts right after what there was does so until something is written.
+    pub(super) fn is_ahead(&self) -> bool {
+        !self.starts_early && matches!(self.phase, Phase::Live { .. })
+    }
+
     /// Its id on the present stream, if it has one.
     pub(super) fn wire(&self) -> Option<i64> {
         match self.phase {
@@ -163,8 +169,17 @@ impl Watched {
         Ok(Some(EventBatch::new(events, from, position)))
     }
 
+    /// Takes note that `revision` exists: then what lies before the position does, even if nothing of it was told.
+    pub(super) fn take_revision(&mut self, revision: i64) {
+        let before = self.position() - 1;
+        if revision >= before {
+            self.seen = self.seen.max(before);
+        }
+    }
+
     /// Takes note that the watch has seen everything up to `revision`; whether that is news.
     pub(super) fn take_progress(&mut self, revision: i64) -> bool {
+        self.take_revision(revision);
         let position = revision.saturating_add(1);
         let is_news = position > self.position() && self.pieces.is_empty();
         if is_news {

@@ -7,7 +7,7 @@ use crate::error::{Code, Error, EtcdError, ProtocolError, Retry, ServerError, Wa
 use crate::machine::MAX_LOGINS;
 use crate::machine::watch::stream::{NO_WATCH, Purpose};
 use crate::machine::watch::watched::Phase;
-use crate::machine::watch::{WatchId, WatchOutput};
+use crate::machine::watch::{WatchId, WatchMode, WatchOutput};
 use crate::message::{WatchCancel, WatchResponse};
 
 /// How often in a row a server may end a watch without a reason, and no event between, before it is believed.
@@ -50,7 +50,7 @@ impl WatchConnection {
             return;
         };
         let asked_before = stream.asked();
-        let answered = match stream.handle_created(message.watch_id) {
+        let answered = match stream.handle_created(now, message.watch_id) {
             Some(answered) if message.canceled || message.watch_id == answered.wire => answered,
             _ => return self.reopen(now, ProtocolError::OutOfOrder.into(), entropy),
         };
@@ -83,6 +83,7 @@ impl WatchConnection {
         if revision != 0 && revision < watched.seen {
             self.reads.push_back((Reason::Revision, id));
         }
+        watched.take_revision(revision);
         if !std::mem::replace(&mut watched.is_announced, true) {
             self.outputs.push_back((id, WatchOutput::Created));
         }
@@ -104,7 +105,7 @@ impl WatchConnection {
         watched.leave(Phase::Queued);
         if message.compact_revision != 0 {
             // History is not whole at the very revision.
-            let compact_revision = message.compact_revision.max(position + 1);
+            let compact_revision = message.compact_revision.max(position.saturating_add(1));
             let compacted = WatchError::Compacted {
                 position,
                 compact_revision,
@@ -119,6 +120,9 @@ impl WatchConnection {
         if watched.unexplained > MAX_UNEXPLAINED {
             let canceled = ServerError::new(Code::Canceled, &EtcdError::WatchCanceled.to_string());
             self.end(id, canceled.into());
+        } else if self.mode == WatchMode::Single {
+            // What was its stream carries nothing any more.
+            self.close(None);
         } else {
             self.queue(id);
         }

@@ -42,7 +42,8 @@ impl WatchConnection {
         match reason {
             Reason::Revision => self.reads.retain(|(reason, _)| *reason != Reason::Revision),
             Reason::Permission => {
-                // The read has renewed the token, which must have been the matter: open the stream with the new one.
+                // The read has renewed the token, which must have been the matter: open the stream with the new one, for all
+                // that were refused.
                 if let Some(refusals) = self.queue_checked(id) {
                     let stale = EtcdError::InvalidAuthToken.to_string();
                     let cause = ServerError::new(Code::Unauthenticated, &stale);
@@ -131,11 +132,17 @@ impl WatchConnection {
         }
     }
 
-    /// Queues a watch whose permission was checked, if it is still there; returns how often in a row it was refused.
+    /// Queues a watch whose permission was checked, if it is still there, and with it those that were to be; returns how
+    /// often in a row it was refused.
     fn queue_checked(&mut self, id: WatchId) -> Option<u32> {
         let watched = self.watches.get(&id)?;
         let refusals = (watched.phase == Phase::Checking).then_some(watched.refusals)?;
-        self.queue(id);
+        self.reads.retain(|(reason, _)| *reason != Reason::Permission);
+        let checked = self.watches.iter();
+        let checked: Vec<_> = checked
+            .filter_map(|(id, watched)| (watched.phase == Phase::Checking).then_some(*id))
+            .collect();
+        checked.into_iter().for_each(|id| self.queue(id));
         Some(refusals)
     }
 }

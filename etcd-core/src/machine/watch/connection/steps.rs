@@ -176,6 +176,12 @@ impl WatchConnection {
         let is_due = now >= stream.asked_at + self.times.progress;
         match stream.answers {
             ProgressAnswers::InOrder if self.wants_progress || is_due => {
+                if stream.has_unanswered() && self.restart_those_ahead() {
+                    return self.outbox.pop_front();
+                }
+                let StreamState::Open(stream) = &mut self.stream else {
+                    return None;
+                };
                 self.wants_progress = false;
                 stream.asked_at = now;
                 Some(stream.ask_for_progress())
@@ -186,6 +192,20 @@ impl WatchConnection {
                 None
             }
         }
+    }
+
+    /// Has those watches created anew which may be why a request for progress is not answered; whether there are any.
+    fn restart_those_ahead(&mut self) -> bool {
+        let ahead: Vec<_> = self
+            .watches
+            .iter()
+            .filter_map(|(id, watched)| watched.is_ahead().then_some((*id, watched.wire())))
+            .collect();
+        for (id, wire) in &ahead {
+            self.queue(*id);
+            self.leave_server(*wire, None);
+        }
+        !ahead.is_empty()
     }
 
     fn wait(&self, until: Option<Instant>) -> WatchStep {

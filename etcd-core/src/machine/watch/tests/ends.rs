@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::super::{ConnectionStatus, WatchOrigin, WatchOutput, WatchStep};
 use super::played::{
-    DENIED, NO_TOKEN, Played, canceled, created, events, position, question_id, refused, refused_under,
+    DENIED, NO_TOKEN, Played, canceled, created, events, position, progress, question_id, refused,
+    refused_under,
 };
 use crate::error::{ClusterChanged, ErrorKind, EtcdError, ServerError, Timeout, TimeoutPhase, WatchError};
 
@@ -65,6 +66,74 @@ fn a_denial_under_the_watchs_own_id_may_mean_a_stale_token() {
     played.connection.handle_read(played.now, Err(denied.into()), 0);
     let (ended, error) = played.ended();
     assert_eq!((ended, error.etcd()), (id, Some(EtcdError::PermissionDenied)));
+}
+
+#[test]
+fn a_watch_that_was_told_nothing_yet_notices_a_lost_history_as_well() {
+    let learned_from: [fn(&mut Played, i64); 2] = [
+        |played, wire| played.hear(created(wire, 1000)),
+        |played, wire| {
+            // Of a member that was behind.
+            played.hear(created(wire, 900));
+            played.hear(progress(wire, 1000));
+        },
+    ];
+    for learn in learned_from {
+        let mut played = Played::new();
+        let id = played.watch(1001);
+        played.open();
+        let wire = played.sent_create().watch_id;
+        learn(&mut played, wire);
+        played.cut();
+        played.open();
+        let wire = played.sent_create().watch_id;
+        played.hear(created(wire, 800));
+        assert!(matches!(played.step(), WatchStep::Read(_)));
+        played.connection.handle_read(played.now, Ok(800), 0);
+        let (ended, error) = played.ended();
+        assert_eq!(ended, id);
+        let expected = ClusterChanged::Revision {
+            seen: 1000,
+            actual: 800,
+        };
+        assert!(
+            matches!(error.kind(), ErrorKind::ClusterChanged(changed) if *changed == expected),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn what_a_watch_in_the_future_waits_for_was_not_seen() {
+    let mut played = Played::new();
+    played.watch(1001);
+    for revision in [900, 800] {
+        played.open();
+        let wire = played.sent_create().watch_id;
+        played.hear(created(wire, revision));
+        assert!(played.sent().is_none());
+        played.cut();
+    }
+}
+
+#[test]
+fn one_read_does_for_all_watches_that_a_stale_token_was_denied() {
+    let mut played = Played::new();
+    for start in [5, 6, 7] {
+        played.watch(start);
+    }
+    played.open();
+    let wires: Vec<_> = (0..3).map(|_| played.sent_create().watch_id).collect();
+    for wire in wires {
+        played.hear(refused_under(wire, DENIED));
+    }
+    assert!(matches!(played.step(), WatchStep::Read(_)));
+    played.connection.handle_read(played.now, Ok(9), 0);
+    assert!(matches!(played.step(), WatchStep::Close));
+    played.open();
+    for start in [5, 6, 7] {
+        assert_eq!(position(&played.sent_create()), start);
+    }
 }
 
 #[test]

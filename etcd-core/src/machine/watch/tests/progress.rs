@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::{WatchOutput, WatchTimes};
-use super::played::{Played, created, events, progress};
+use super::super::{WatchOrigin, WatchOutput, WatchTimes};
+use super::played::{Played, canceled, created, events, position, progress};
 use crate::message::Watch;
 
 #[test]
@@ -72,6 +72,45 @@ fn an_answer_that_may_be_for_an_earlier_request_counts_as_that() {
     // One of the two requests was not answered. Nobody can say which.
     played.hear(progress(-1, 100));
     assert!(played.told().iter().all(|(id, _)| *id != second));
+}
+
+#[test]
+fn a_watch_that_starts_after_what_there_is_keeps_nobody_from_progress_for_long() {
+    let mut played = Played::new();
+    let quiet = played.watch(3);
+    let ahead = played.watch_from(5, WatchOrigin::Read);
+    played.open();
+    let wires = [(); 2].map(|()| played.sent_create());
+    assert_eq!(wires[1].start_revision, 5);
+    for create in wires.iter() {
+        played.hear(created(create.watch_id, 4));
+    }
+    // No server answers this.
+    played.connection.handle_progress_request();
+    assert!(matches!(played.sent(), Some(Watch::Progress(_))));
+    played.pass(Duration::from_millis(100));
+    played.connection.handle_progress_request();
+    assert_eq!(played.sent_cancel(), wires[1].watch_id);
+    let create = played.sent_create();
+    assert_eq!((create.start_revision, position(&create)), (4, 5));
+    assert!(matches!(played.sent(), Some(Watch::Progress(_))));
+    played.hear(canceled(wires[1].watch_id));
+    played.hear(created(create.watch_id, 4));
+    // The second request.
+    played.hear(progress(-1, 4));
+    let told = played.told();
+    assert!(
+        matches!(told[..], [.., (id, WatchOutput::Position(5))] if id == quiet),
+        "{told:?}"
+    );
+    assert!(
+        told.iter()
+            .all(|(id, output)| *id != ahead || matches!(output, WatchOutput::Created))
+    );
+    // That is done once.
+    played.connection.handle_progress_request();
+    assert!(matches!(played.sent(), Some(Watch::Progress(_))));
+    assert!(played.sent().is_none());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::{ConnectionStatus, WatchMode, WatchOrigin, WatchStep, WatchTimes};
-use super::played::{Played, created, events, position, refused};
+use super::played::{Played, canceled, created, events, position, refused};
 use crate::error::{Code, Error, ServerError, Timeout, TimeoutPhase};
 use crate::message::Watch;
 
@@ -137,6 +137,29 @@ fn a_server_that_reads_nothing_any_more_is_left_though_it_sends() {
 }
 
 #[test]
+fn a_server_that_reads_slowly_is_not_left() {
+    let mut played = Played::new();
+    played.watch(1);
+    played.open();
+    let wire = played.sent_create().watch_id;
+    played.hear(created(wire, 9));
+    for _ in 0..10 {
+        played.watch(1);
+    }
+    let wires: Vec<_> = (0..10).map(|_| played.sent_create().watch_id).collect();
+    let mut revision = 0;
+    for pending in wires {
+        for _ in 0..64 {
+            revision += 1;
+            played.hear(events(wire, revision, &[revision]));
+        }
+        played.pass(Duration::from_secs(8));
+        played.hear(created(pending, 9));
+        assert!(played.connection.tells_progress().is_some(), "it is left");
+    }
+}
+
+#[test]
 fn a_read_for_watches_that_are_gone_holds_up_no_later_one() {
     let mut played = Played::new();
     let id = played.watch(5);
@@ -217,6 +240,18 @@ fn alone_on_its_stream_a_watch_is_named_first_and_asked_nothing() {
     assert!(matches!(played.step(), WatchStep::Close));
     assert!(matches!(played.step(), WatchStep::Wait { until: None }));
     played.connection.handle_room(id);
+    let WatchStep::Open {
+        first: Watch::Create(create),
+        ..
+    } = played.step()
+    else {
+        panic!("not opened when there is room");
+    };
+    // The server ends it without a reason: nothing will come on this stream.
+    played.connection.handle_opened(played.now);
+    played.hear(created(create.watch_id, 9));
+    played.hear(canceled(create.watch_id));
+    assert!(matches!(played.step(), WatchStep::Close));
     assert!(matches!(played.step(), WatchStep::Open { .. }));
     played.connection.handle_cancel(id);
     assert!(matches!(played.step(), WatchStep::Close));
