@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyetcd::embedded::{self, Config, Dialect, EMBEDDED_ENDPOINT};
 #[cfg(not(any(feature = "async-std", feature = "smol")))]
 use anyetcd::error::InvalidArgument;
-use anyetcd::{Client, ErrorKind, ObservationStatus};
+use anyetcd::{Client, ErrorKind, KeyValue, ObservationStatus, Put, Txn, prefix};
 
 #[tokio::test]
 async fn each_has_an_etcd_of_its_own_unless_they_share_one() {
@@ -68,6 +68,21 @@ fn a_mirror_whose_runtime_is_gone_says_so() {
     drop(runtime);
     assert!(matches!(mirror.status(), ObservationStatus::Over), "{mirror:?}");
     assert_eq!(mirror.len(), 1, "it still shows what it has");
+}
+
+/// No reader sees a part of a revision.
+#[tokio::test]
+async fn a_mirror_whose_values_cannot_be_made_ends_with_the_last_whole_revision() {
+    let client = Client::embedded().unwrap();
+    let before = client.put("k/a", "1").await.unwrap().header.revision;
+    let decode = |kv: &KeyValue| kv.value_str().unwrap().parse::<i32>().unwrap();
+    let mirror = client.mirror(prefix("k/")).decode(decode).await.unwrap();
+    let both = Txn::new().then([Put::new("k/a", "2"), Put::new("k/b", "no number")]);
+    client.txn(both).await.unwrap();
+    mirror.sync().await.unwrap_err();
+    assert!(matches!(mirror.status(), ObservationStatus::Over));
+    assert_eq!((mirror.get("k/a"), mirror.len()), (Some(1), 1));
+    assert_eq!(mirror.revision(), before);
 }
 
 /// Only Tokio has to run somewhere; the other two start when they are needed.

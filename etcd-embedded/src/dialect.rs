@@ -66,7 +66,7 @@ impl Dialect {
         self == Self::G2
     }
 
-    /// Whether a compaction keeps the deletions of the very revision it compacts at (3.5.15 and newer).
+    /// Whether a compaction keeps the deletions of the very revision it compacts at (3.5.16 and newer, etcd's pull request 18474).
     pub(crate) fn compaction_keeps_its_deletions(self) -> bool {
         self == Self::G2
     }

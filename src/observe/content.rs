@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use etcd_core::error::Error;
 use etcd_core::machine::{ObservationStatus, Observed};
-use etcd_core::message::{EventType, KeyValue};
+use etcd_core::message::{Event, EventType, KeyValue};
 
 use super::goal::Goal;
 use super::view::MirrorView;
@@ -30,6 +30,39 @@ pub(super) struct Content<V> {
     pub(super) error: Option<Arc<Error>>,
 }
 
+/// What was observed, with what the mirror is to hold of it. It is made before anything is changed: whoever decodes holds up no
+/// reader, and if he panics, no part of a revision is shown.
+pub(super) struct Decoded<V> {
+    revision: i64,
+    changes: Vec<Change<V>>,
+}
+
+struct Change<V> {
+    mod_revision: i64,
+    key: Bytes,
+    /// `None` if the key is gone.
+    value: Option<V>,
+}
+
+impl<V> Decoded<V> {
+    pub(super) fn new(observed: Observed, decode: &Decode<V>) -> Self {
+        let revision = observed.revision();
+        let events = match observed {
+            Observed::Changes { events, .. } => events,
+            _ => Vec::new(),
+        };
+        let change = |event: Event| Change {
+            mod_revision: event.kv.mod_revision,
+            value: (event.event_type != EventType::Delete).then(|| decode(&compact(&event.kv))),
+            key: event.kv.key,
+        };
+        Self {
+            revision,
+            changes: events.into_iter().map(change).collect(),
+        }
+    }
+}
+
 impl<V: Clone> Content<V> {
     /// What a mirror begins with.
     pub(super) fn new(revision: i64, kvs: &[KeyValue], decode: &Decode<V>) -> Self {
@@ -51,26 +84,21 @@ impl<V: Clone> Content<V> {
     }
 
     /// Takes what was observed. Of a revision that is shown already, nothing is news: see [`agree`](Self::agree).
-    pub(super) fn apply(&mut self, observed: Observed, decode: &Decode<V>) {
+    pub(super) fn apply(&mut self, decoded: Decoded<V>) {
         let shown = self.view.revision;
-        let revision = observed.revision();
+        let Decoded { revision, changes } = decoded;
         self.view.revision = shown.max(revision);
-        let Observed::Changes { events, .. } = observed else {
-            return;
-        };
-        for event in events {
-            if event.kv.mod_revision <= shown {
+        for change in changes {
+            if change.mod_revision <= shown {
                 continue;
             }
             self.changed_at = revision;
             // Copied only if somebody keeps a view.
             let values = Arc::make_mut(&mut self.view.values);
-            if event.event_type == EventType::Delete {
-                values.remove(&event.kv.key);
-            } else {
-                let value = decode(&compact(&event.kv));
-                values.insert(event.kv.key, value);
-            }
+            match change.value {
+                None => values.remove(&change.key),
+                Some(value) => values.insert(change.key, value),
+            };
         }
     }
 
@@ -97,7 +125,7 @@ fn compact(kv: &KeyValue) -> KeyValue {
 
 #[cfg(test)]
 mod tests {
-    use etcd_core::message::{Event, GetResponse};
+    use etcd_core::message::GetResponse;
 
     use super::*;
 
@@ -148,12 +176,13 @@ mod tests {
             changes(7, &[delete("b", 7)]),
             Observed::Progress { revision: 7 },
         ] {
-            content.apply(observed, &decode);
+            content.apply(Decoded::new(observed, &decode));
             assert_eq!(shown(&content), (8, vec![(&b"a"[..], 5)]));
             assert_eq!(content.changed_at, 5, "nothing that readers have to be told");
         }
         // Whatever comes with a change that is news is news only as far as it is newer.
-        content.apply(changes(9, &[put("b", 6), delete("b", 7), put("c", 9)]), &decode);
+        let observed = changes(9, &[put("b", 6), delete("b", 7), put("c", 9)]);
+        content.apply(Decoded::new(observed, &decode));
         assert_eq!(shown(&content), (9, vec![(&b"a"[..], 5), (&b"c"[..], 9)]));
         assert_eq!(content.changed_at, 9);
     }

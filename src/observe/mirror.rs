@@ -47,8 +47,8 @@ impl MirrorCall<KeyValue> {
         }
     }
 
-    /// Holds what `decode` makes of each pair, once each time it changes, instead of the pair itself. It must not read the
-    /// mirror, nor panic: the mirror would end. What may fail is for [`try_decode`](Self::try_decode).
+    /// Holds what `decode` makes of each pair, once each time it changes, instead of the pair itself. It must not panic: the
+    /// mirror would end, showing the last revision before. What may fail is for [`try_decode`](Self::try_decode).
     ///
     /// ```no_run
     /// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {

@@ -11,7 +11,7 @@ use futures_core::Stream;
 use futures_util::future::{Either, select};
 
 use super::Observe;
-use super::content::{Content, Decode};
+use super::content::{Content, Decode, Decoded};
 use crate::latest::Latest;
 
 pub(super) struct Following<V: Clone> {
@@ -65,9 +65,10 @@ impl<V: Clone + Send + Sync + 'static> Following<V> {
 
     fn apply(&self, observed: Observed) {
         let status = self.observe.status_but_of_watch();
+        let decoded = Decoded::new(observed, &self.decode);
         self.content.modify(|content| {
             content.status = status;
-            content.apply(observed, &self.decode);
+            content.apply(decoded);
         });
     }
 }
