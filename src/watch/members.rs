@@ -138,7 +138,8 @@ impl Members {
     /// Is ready once the range that somebody else adds is there, or will not be.
     pub(super) fn poll_settled(&self, id: MemberId, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = lock(&self.state);
-        if state.members.get(&id).is_none_or(|member| member.is_joined) {
+        let member = state.members.get(&id);
+        if member.is_none_or(|member| member.is_joined || member.has_ended()) {
             return Poll::Ready(());
         }
         state.wait(cx);
@@ -310,9 +311,16 @@ impl Members {
         link
     }
 
-    /// The range with these keys.
+    /// The range with these keys; one that has ended, of which that was not told yet, if there is no other.
     pub(super) fn find(&self, keys: &KeyRange) -> Option<MemberId> {
-        lock(&self.state).find(keys).map(|(id, _)| id)
+        let state = lock(&self.state);
+        let living = state.find(keys).map(|(id, _)| id);
+        let mut members = state.members.iter();
+        living.or_else(|| {
+            members
+                .find(|(_, member)| member.keys == *keys)
+                .map(|(id, _)| *id)
+        })
     }
 
     /// Ends the watch: removes all ranges, and says where their watches are.

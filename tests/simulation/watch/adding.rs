@@ -93,6 +93,19 @@ fn a_range_may_be_added_again_before_its_end_was_told() {
 }
 
 #[test]
+fn the_end_of_a_range_that_is_removed_is_not_told() {
+    let world = World::new(1);
+    let client = client(&world);
+    world.block_on(async {
+        let mut watch = with_an_end_untold(&world, &client).await;
+        assert!(watch.handle().remove("b"));
+        assert!(!watch.handle().remove("b"));
+        client.put("a", "1").await.unwrap();
+        assert_eq!(next_key(&mut watch).await, b"a");
+    });
+}
+
+#[test]
 fn a_range_that_has_ended_holds_up_no_progress() {
     let world = World::new(1);
     let client = client(&world);
