@@ -6,16 +6,14 @@ use std::time::Duration;
 
 use etcd_core::error::{ClusterChanged, Error, InvalidArgument, Result, Retry, Timeout, TimeoutPhase};
 use etcd_core::key::KeyRange;
-use etcd_core::machine::{
-    BatchBuffer, BufferLimits, BufferPolicy, ConnectionStatus, ResumeToken, WatchOrigin,
-};
+use etcd_core::machine::{BatchBuffer, BufferLimits, BufferPolicy, ResumeToken, WatchOrigin};
 use etcd_core::message::{self, WatchCreate, WatchFilter};
 use etcd_core::rpc::Request;
 use etcd_core::runtime::{BoxFuture, later};
 
-use super::Watch;
 use super::connection::Connection;
 use super::members::{Added, MemberId, Members};
+use super::{Watch, WatchStatus};
 use crate::Client;
 use crate::client::lock;
 use crate::exchange::race;
@@ -266,10 +264,9 @@ async fn find_start(
 /// What kept a watch from being created, if that is known. What would be final anywhere else cannot be it: that would have
 /// ended the watch, and more time might have helped.
 fn not_in_time(members: &Members, timeout: Duration) -> Error {
-    let status = members.link().map(|link| link.connection.status());
-    if let Some(ConnectionStatus::Connecting {
+    if let WatchStatus::Connecting {
         cause: Some(cause), ..
-    }) = status
+    } = WatchStatus::of(members)
         && cause.retry() != Retry::Never
     {
         return Error::clone(&cause);

@@ -350,10 +350,20 @@ impl Members {
         lock(&self.state).place()
     }
 
-    /// Where a watch of one of the ranges is.
-    pub(super) fn link(&self) -> Option<Link> {
+    /// The connections of the ranges that have not ended: one, or, after a fall-back, one for each range.
+    pub(super) fn connections(&self) -> Vec<Arc<Connection>> {
         let state = lock(&self.state);
-        state.members.values().find_map(|member| member.link.clone())
+        let living = state.members.values().filter(|member| !member.has_ended());
+        let mut connections: Vec<Arc<Connection>> = Vec::new();
+        for link in living.filter_map(|member| member.link.as_ref()) {
+            if !connections
+                .last()
+                .is_some_and(|last| Arc::ptr_eq(last, &link.connection))
+            {
+                connections.push(link.connection.clone());
+            }
+        }
+        connections
     }
 }
 

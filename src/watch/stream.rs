@@ -130,12 +130,19 @@ pub enum WatchStatus {
 
 impl WatchStatus {
     pub(super) fn of(members: &Members) -> Self {
-        let status = members.link().map(|link| link.connection.status());
-        match status {
-            Some(ConnectionStatus::Connected { since }) => Self::Connected { since },
-            Some(ConnectionStatus::Connecting { since, cause }) => Self::Connecting { since, cause },
-            _ => Self::Resting,
+        let mut worst = Self::Resting;
+        for connection in members.connections() {
+            worst = match (connection.status(), worst) {
+                (
+                    ConnectionStatus::Connecting { since, .. },
+                    worst @ Self::Connecting { since: first, .. },
+                ) if first <= since => worst,
+                (ConnectionStatus::Connecting { since, cause }, _) => Self::Connecting { since, cause },
+                (ConnectionStatus::Connected { since }, Self::Resting) => Self::Connected { since },
+                (_, worst) => worst,
+            };
         }
+        worst
     }
 }
 
@@ -213,7 +220,7 @@ impl Watch {
         }
     }
 
-    /// How the connection is.
+    /// How the connection is. Where each range has one of its own (see `docs/watching.md`, fall-back), it is the worst of them.
     #[must_use]
     pub fn status(&self) -> WatchStatus {
         WatchStatus::of(&self.members)
@@ -274,14 +281,14 @@ impl WatchHandle {
         let revision = client.get(first).keys_only().await?.header.revision;
         let timeout = shared.settings.timeout;
         loop {
-            let Some(link) = members.link() else {
-                return Err(WatchError::Canceled.into());
-            };
+            let connections = members.connections();
             let position = revision.saturating_add(1);
             let mut received = pin!(poll_fn(|cx| members.poll_received(position, cx)));
             let mut is_received = received.as_mut().now_or_never();
             if is_received.is_none() {
-                link.connection.request_progress();
+                connections
+                    .iter()
+                    .for_each(|connection| connection.request_progress());
                 let ask_again_at = shared.runtime.now() + ASK_AGAIN_AFTER;
                 is_received = race(received, pin!(shared.deadlines.reached(ask_again_at))).await;
             }
@@ -294,7 +301,8 @@ impl WatchHandle {
             if waited >= timeout {
                 return Err(Timeout::new(TimeoutPhase::Response).with_limit(timeout).into());
             }
-            if waited >= EVENTS_MAY_TAKE && link.connection.tells_progress() == Some(false) {
+            let mut answers = connections.iter().map(|connection| connection.tells_progress());
+            if waited >= EVENTS_MAY_TAKE && answers.any(|answers| answers == Some(false)) {
                 return Err(WatchError::ProgressUnknown.into());
             }
         }
