@@ -7,6 +7,23 @@ use etcd_core::message::Event;
 ///
 /// A revision is never split: all that a transaction changed in the range is in one batch. Its events are slices of the
 /// message they came in, which lives until the last of them is dropped.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> anyetcd::Result<()> {
+/// # let client = anyetcd::Client::embedded()?;
+/// let mut watch = client.watch(anyetcd::prefix("config/")).prev_kv().await?;
+/// client.put("config/mode", "fast").await?;
+/// if let Some(batch) = watch.try_next().await? {
+///     for event in &batch {
+///         assert!(event.is_create() && event.prev_kv.is_none());
+///         assert_eq!(event.kv.key_str(), Some("config/mode"));
+///     }
+///     assert_eq!(watch.resume_token(), batch.resume_token()); // to be stored, if this process may end
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatchBatch {
     keys: KeyRange,
@@ -65,5 +82,23 @@ impl WatchBatch {
     #[must_use]
     pub fn resume_token(&self) -> ResumeToken {
         ResumeToken::new(self.cluster_id, self.batch.position())
+    }
+}
+
+impl IntoIterator for WatchBatch {
+    type Item = Event;
+    type IntoIter = std::vec::IntoIter<Event>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.into_events().into_iter()
+    }
+}
+
+impl<'b> IntoIterator for &'b WatchBatch {
+    type Item = &'b Event;
+    type IntoIter = std::slice::Iter<'b, Event>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.events().iter()
     }
 }

@@ -170,3 +170,33 @@ message! {
         prev_kv: Option<KeyValue>,
     }
 }
+
+impl Event {
+    /// Whether the key came to be: it was put, and was not there before (`IsCreate` in `client/v3/watch.go`).
+    ///
+    /// ```
+    /// use etcd_core::message::Event;
+    ///
+    /// let mut event = Event::default(); // a put
+    /// (event.kv.create_revision, event.kv.mod_revision) = (7, 7);
+    /// assert!(event.is_create());
+    /// event.kv.mod_revision = 9;
+    /// assert!(event.is_modify());
+    /// ```
+    #[must_use]
+    pub fn is_create(&self) -> bool {
+        self.event_type == EventType::Put && self.kv.create_revision == self.kv.mod_revision
+    }
+
+    /// Whether a key that was there was put (`IsModify` in `client/v3/watch.go`).
+    #[must_use]
+    pub fn is_modify(&self) -> bool {
+        self.event_type == EventType::Put && !self.is_create()
+    }
+
+    /// Whether the key is gone: it was deleted, or its lease ended.
+    #[must_use]
+    pub fn is_delete(&self) -> bool {
+        self.event_type == EventType::Delete
+    }
+}
