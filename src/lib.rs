@@ -102,7 +102,8 @@ pub use etcd_core::machine::{
     ResumeToken, SnapshotProgress,
 };
 pub use etcd_core::message::{
-    self, Compare, Delete, Get, KeyValue, Put, SortOrder, SortTarget, Txn, TxnOp, TxnOpResponse,
+    self, Compare, Delete, Event, EventType, Get, KeyValue, Put, SortOrder, SortTarget, Txn, TxnOp,
+    TxnOpResponse, WatchFilter,
 };
 pub use etcd_core::rpc::MAX_TXN_DEPTH;
 pub use etcd_core::runtime::{BoxFuture, Runtime};
@@ -124,6 +125,16 @@ pub use etcd_tokio::TokioRuntime;
 #[cfg(all(doctest, feature = "tokio"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// What is promised, what is not, and why: the repository's pages on it.
+pub mod guide {
+    #[doc = include_str!("../docs/leases.md")]
+    pub mod leases {}
+    #[doc = include_str!("../docs/observing.md")]
+    pub mod observing {}
+    #[doc = include_str!("../docs/watching.md")]
+    pub mod watching {}
+}
 
 /// So do those about the embedded etcd.
 #[cfg(all(doctest, feature = "tokio", feature = "embedded"))]

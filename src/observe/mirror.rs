@@ -173,8 +173,26 @@ impl<V: Clone + Send + Sync + 'static> IntoFuture for MirrorCall<V> {
 /// enough, [`sync`](Self::sync) makes the next reads linearizable, and [`wait_for`](Self::wait_for) has them show a
 /// write.
 ///
-/// It survives what [`Observe`](super::Observe) survives. A background task follows the servers; it ends when the last
+/// It survives what [`Observe`](super::Observe) survives; see [the guide](crate::guide::observing). A background task follows the servers; it ends when the last
 /// clone is dropped.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> anyetcd::Result<()> {
+/// # let client = anyetcd::Client::embedded()?;
+/// let settings = client.mirror(anyetcd::prefix("settings/")).await?;
+/// let written = client.put("settings/mode", "fast").await?.header.revision;
+/// settings.wait_for(written).await?; // as soon as this shows what was put
+/// let mode = settings.get("settings/mode").and_then(|kv| kv.value_str().map(str::to_owned));
+/// assert_eq!(mode.as_deref(), Some("fast"));
+///
+/// let view = settings.view(); // all of it at one revision
+/// for (key, kv) in view.iter() {
+///     println!("{key:?} is {:?} since revision {}", kv.value, kv.mod_revision);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Mirror<V = KeyValue> {
     client: Client,
     keys: KeyRange,

@@ -109,7 +109,42 @@ impl IntoFuture for ObserveCall {
 ///
 /// Only what nothing can mend ends it: a permission that was taken away, another cluster in the place of its own.
 ///
-/// It keeps the keys of the range in memory, with 50 bytes or so for each. Dropping it ends it on the server.
+/// It keeps the keys of the range in memory, with 50 bytes or so for each. Dropping it ends it on the server. What is promised
+/// stands in [the guide](crate::guide::observing).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> anyetcd::Result<()> {
+/// # let client = anyetcd::Client::embedded()?;
+/// use anyetcd::Observed;
+///
+/// client.put("routes/a", "10.0.0.1").await?;
+/// let mut routes = client.observe(anyetcd::prefix("routes/")).await?;
+/// client.put("routes/b", "10.0.0.2").await?;
+/// let mut table = std::collections::BTreeMap::new();
+/// let newest = routes.caught_up().await?; // of what is written by now, nothing is missing in what comes next
+/// while table.len() < 2 {
+///     match routes.try_next().await? {
+///         Some(Observed::Snapshot { kvs, .. }) => {
+///             table = kvs.into_iter().map(|kv| (kv.key, kv.value)).collect();
+///         }
+///         Some(Observed::Changes { events, .. }) => {
+///             for event in events {
+///                 if event.is_delete() {
+///                     table.remove(&event.kv.key);
+///                 } else {
+///                     table.insert(event.kv.key, event.kv.value);
+///                 }
+///             }
+///         }
+///         Some(_) => {} // how far it has got
+///         None => break,
+///     }
+/// }
+/// assert!(routes.revision() <= newest && table.contains_key(&b"routes/b"[..]));
+/// # Ok(())
+/// # }
+/// ```
 pub struct Observe {
     client: Client,
     machine: Observation,

@@ -31,6 +31,29 @@ use crate::exchange::race;
 /// # Cancel safety
 ///
 /// Dropping the future leaves nothing behind on the server.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> anyetcd::Result<()> {
+/// # let client = anyetcd::Client::embedded()?;
+/// use anyetcd::{BufferLimits, BufferPolicy, WatchFilter};
+///
+/// # let stored = client.watch(anyetcd::prefix("jobs/")).await?.resume_token().to_string();
+/// let mut watch = client
+///     .watch(anyetcd::prefix("jobs/"))
+///     .resume(stored.parse()?) // where an earlier process got to
+///     .filter(WatchFilter::NoDelete)
+///     .prev_kv()
+///     .buffer(BufferPolicy::Coalesce) // if events come faster than they are taken, only the last of each key
+///     .buffer_limits(BufferLimits { events: 1000, bytes: 1 << 20 })
+///     .await?;
+/// # client.put("jobs/1", "todo").await?;
+/// if let Some(batch) = watch.try_next().await? {
+///     println!("{} events up to revision {}", batch.events().len(), batch.revision());
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a watch begins when it is awaited"]
 #[derive(Clone)]
 pub struct WatchCall {

@@ -30,7 +30,7 @@ const EVENTS_MAY_TAKE: Duration = Duration::from_secs(1);
 /// whatever happens, the batches are all that happened, once each and in the order of their revisions, with no revision
 /// split over two. What it cannot survive ends it with an error that says so: history that was compacted before it was
 /// received ([`WatchError::Compacted`]), a permission that was taken away, another cluster in the place of its own.
-/// What exactly is promised, and why, stands in the repository's `docs/watching.md`.
+/// What exactly is promised, and why, stands in [the guide](crate::guide::watching).
 ///
 /// ```no_run
 /// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {
@@ -220,7 +220,7 @@ impl Watch {
         }
     }
 
-    /// How the connection is. Where each range has one of its own (see `docs/watching.md`, fall-back), it is the worst of them.
+    /// How the connection is. Where each range has one of its own (where no stream gets through), it is the worst of them.
     #[must_use]
     pub fn status(&self) -> WatchStatus {
         WatchStatus::of(&self.members)
