@@ -2,7 +2,7 @@ use std::fmt;
 use std::future::{IntoFuture, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use etcd_core::error::{ClusterChanged, Error, InvalidArgument, Result, Retry, Timeout, TimeoutPhase};
 use etcd_core::key::KeyRange;
@@ -10,6 +10,7 @@ use etcd_core::machine::{BatchBuffer, BufferLimits, BufferPolicy, ResumeToken, W
 use etcd_core::message::{self, WatchCreate, WatchFilter};
 use etcd_core::rpc::Request;
 use etcd_core::runtime::{BoxFuture, later};
+use futures_util::future::try_join_all;
 
 use super::connection::Connection;
 use super::members::{Added, MemberId, Members};
@@ -58,7 +59,7 @@ use crate::exchange::race;
 #[derive(Clone)]
 pub struct WatchCall {
     client: Client,
-    keys: KeyRange,
+    ranges: Vec<KeyRange>,
     start: Start,
     options: Options,
 }
@@ -85,7 +86,7 @@ impl WatchCall {
     pub(crate) fn new(client: Client, keys: KeyRange) -> Self {
         Self {
             client,
-            keys,
+            ranges: vec![keys],
             start: Start::Now,
             options: Options {
                 create: WatchCreate::default(),
@@ -94,6 +95,12 @@ impl WatchCall {
                 timeout: None,
             },
         }
+    }
+
+    /// Watches these keys as well, from the same revision: a range of its own, as [`Watch`] says, on the same connection.
+    pub fn and(mut self, keys: impl Into<KeyRange>) -> Self {
+        self.ranges.push(keys.into());
+        self
     }
 
     /// Starts with the events of `revision`, in the past or in the future. Default: with what is written after the call.
@@ -163,6 +170,15 @@ impl WatchCall {
     }
 }
 
+impl Options {
+    /// What creates a watch over `keys`, but for where it starts.
+    fn create_for(&self, keys: &KeyRange) -> WatchCreate {
+        let mut create = self.create.clone();
+        (create.key, create.range_end) = keys.clone().into_parts();
+        create
+    }
+}
+
 impl IntoFuture for WatchCall {
     type Output = Result<Watch>;
     type IntoFuture = BoxFuture<'static, Self::Output>;
@@ -171,7 +187,7 @@ impl IntoFuture for WatchCall {
         Box::pin(async move {
             let wants_progress = self.options.create.progress_notify;
             let watch = Watch::new(self.client, Arc::new(self.options), wants_progress);
-            watch.join(self.keys, self.start).await?;
+            watch.join(self.ranges, self.start).await?;
             Ok(watch)
         })
     }
@@ -180,72 +196,79 @@ impl IntoFuture for WatchCall {
 impl fmt::Debug for WatchCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WatchCall")
-            .field("keys", &self.keys)
+            .field("ranges", &self.ranges)
             .field("start", &self.start)
             .field("options", &self.options)
             .finish_non_exhaustive()
     }
 }
 
-/// Adds a range to a watch; returns once the server watches it. Its error names the range.
+/// Adds ranges to a watch, all from the same revision; returns once the server watches them. An error names its range.
 ///
 /// Cancel safe: dropped, it leaves nothing behind.
 pub(super) async fn join(
     client: &Client,
     members: &Arc<Members>,
     options: &Options,
-    keys: KeyRange,
-    start: Start,
-) -> Result<()> {
-    let begun = begin(client, members, options, keys.clone(), start).await;
-    begun.map_err(|error| error.with_keys(keys))
-}
-
-async fn begin(
-    client: &Client,
-    members: &Arc<Members>,
-    options: &Options,
-    keys: KeyRange,
+    ranges: Vec<KeyRange>,
     start: Start,
 ) -> Result<()> {
     let shared = &client.shared;
     let timeout = options.timeout.unwrap_or(shared.settings.timeout);
-    let mut create = options.create.clone();
-    (create.key, create.range_end) = keys.clone().into_parts();
-    message::Watch::from(create.clone()).validate(&shared.settings.limits)?;
-
     let deadline = later(shared.runtime.now(), timeout);
-    let (revision, origin) = find_start(client, &keys, start, timeout).await?;
+    for keys in &ranges {
+        let create = message::Watch::from(options.create_for(keys));
+        let valid = create.validate(&shared.settings.limits);
+        valid.map_err(|error| Error::from(error).with_keys(keys.clone()))?;
+    }
+    let Some(first) = ranges.first() else {
+        return Ok(());
+    };
+    let found = find_start(client, first, start, timeout).await;
+    let from = found.map_err(|error| error.with_keys(first.clone()))?;
+    let joining = ranges.into_iter().map(|keys| async move {
+        let joined = join_one(client, members, options, &keys, from, deadline).await;
+        joined.map_err(|error| error.with_keys(keys))
+    });
+    try_join_all(joining).await.map(drop)
+}
+
+async fn join_one(
+    client: &Client,
+    members: &Arc<Members>,
+    options: &Options,
+    keys: &KeyRange,
+    (revision, origin): (i64, WatchOrigin),
+    deadline: Instant,
+) -> Result<()> {
+    let shared = &client.shared;
+    let not_in_time = || {
+        let timeout = options.timeout.unwrap_or(shared.settings.timeout);
+        not_in_time(members, timeout)
+    };
     let member = loop {
         let buffer = BatchBuffer::new(options.policy, options.limits);
-        let other = match members.add(&keys, (revision, origin), buffer)? {
+        let other = match members.add(keys, (revision, origin), buffer)? {
             Added::New(member) => break member,
             Added::Present => return Ok(()),
             Added::Joining(other) => other,
         };
         let settled = pin!(poll_fn(|cx| members.poll_settled(other, cx)));
-        if race(settled, pin!(shared.deadlines.reached(deadline)))
-            .await
-            .is_none()
-        {
-            return Err(not_in_time(members, timeout));
-        }
+        let settled = race(settled, pin!(shared.deadlines.reached(deadline))).await;
+        settled.ok_or_else(not_in_time)?;
     };
     let mut joining = Joining {
         members,
         member: Some(member),
     };
-    Connection::create(shared, members, member, create.start_revision(revision), origin);
+    let create = options.create_for(keys).start_revision(revision);
+    Connection::create(shared, members, member, create, origin);
 
     let created = pin!(poll_fn(|cx| members.poll_created(member, cx)));
-    match race(created, pin!(shared.deadlines.reached(deadline))).await {
-        Some(Ok(())) => {
-            joining.member = None;
-            Ok(())
-        }
-        Some(Err(error)) => Err(error),
-        None => Err(not_in_time(members, timeout)),
-    }
+    let created = race(created, pin!(shared.deadlines.reached(deadline))).await;
+    created.ok_or_else(not_in_time)??;
+    joining.member = None;
+    Ok(())
 }
 
 /// The first revision a watch is told of, and where that is from.

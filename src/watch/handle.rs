@@ -104,7 +104,7 @@ impl WatchHandle {
     }
 
     async fn join(&self, keys: KeyRange, start: Start) -> Result<()> {
-        join(&self.client, &self.members, &self.options, keys, start).await
+        join(&self.client, &self.members, &self.options, vec![keys], start).await
     }
 }
 

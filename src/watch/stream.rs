@@ -46,7 +46,8 @@ const EVENTS_MAY_TAKE: Duration = Duration::from_secs(1);
 ///
 /// # Several ranges
 ///
-/// Through its [`handle`](Self::handle), ranges come and go while it runs, on the same connection. Each range is a watch
+/// It may [begin](super::WatchCall::and) with several, and through its [`handle`](Self::handle) ranges come and go while it
+/// runs, on the same connection. Each range is a watch
 /// of its own with a position of its own, and a batch belongs to one of them: order and wholeness of revisions hold
 /// within a range. Where a transaction over two ranges has to arrive as one, watch one range that covers both.
 ///
@@ -156,8 +157,8 @@ impl Watch {
         }
     }
 
-    pub(super) async fn join(&self, keys: KeyRange, start: Start) -> Result<()> {
-        join(&self.client, &self.members, &self.options, keys, start).await
+    pub(super) async fn join(&self, ranges: Vec<KeyRange>, start: Start) -> Result<()> {
+        join(&self.client, &self.members, &self.options, ranges, start).await
     }
 
     /// The next batch; `None` when nothing is left to watch.

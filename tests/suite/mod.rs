@@ -359,6 +359,7 @@ behaviours! {
         ten_thousand_watches_live_on_one_connection_and_half_of_them_leave,
     }
     watch_ranges {
+        a_watch_may_begin_with_several_ranges,
         the_end_of_a_range_names_it_and_the_others_go_on,
         ranges_that_lost_their_history_while_away_are_named_one_by_one,
         a_range_that_lags_is_named_and_resumed_and_the_others_go_on,

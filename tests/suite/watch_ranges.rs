@@ -50,6 +50,29 @@ fn lists<const N: usize>(lists: [(&str, &[&str]); N]) -> Told {
     lists.into_iter().map(|(key, list)| (key.to_owned(), owned(list))).collect()
 }
 
+pub(crate) async fn a_watch_may_begin_with_several_ranges(world: World) {
+    let client = &world.client;
+    let [a, b, c] = ["a/", "b/", "c/"].map(|prefix| world.key(prefix));
+    let call = client.watch(prefix(a.as_str())).and(prefix(b.as_str())).and(prefix(a.as_str()));
+    let mut watch = call.await.unwrap();
+    assert_eq!(watch.handle().keys(), [prefix(a.as_str()), prefix(b.as_str())]);
+    put(client, &format!("{c}1"), 1).await;
+    let first = put(client, &format!("{b}1"), 2).await;
+    let second = put(client, &format!("{a}1"), 3).await;
+    let mut revisions = Vec::new();
+    while revisions.len() < 2 {
+        revisions.push(watch.try_next().await.unwrap().unwrap().revision());
+    }
+    revisions.sort_unstable();
+    assert_eq!(revisions, [first, second]);
+
+    // All or nothing, and it says for which it is nothing.
+    let error = client.watch(a.as_str()).and("").await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::InvalidArgument(_)), "{error}");
+    let error = client.watch(a.as_str()).and("b".."a").await.unwrap_err();
+    assert_eq!(error.keys(), Some(&KeyRange::from("b".."a")));
+}
+
 pub(crate) async fn the_end_of_a_range_names_it_and_the_others_go_on(world: World) {
     let server = world.own_server();
     let client = World::client_of(&server);
