@@ -157,7 +157,9 @@ impl LeaseKeeper {
         };
         let mut first = self.agenda.ready.first();
         if self.doubts >= STREAM_DOUBTS {
-            first = self.agenda.deadlines.iter().rev().find(may_go);
+            // What failed to open the last stream is ready, and must not wait for another to become due.
+            let can_afford_it = self.agenda.deadlines.iter().rev().find(may_go);
+            first = can_afford_it.or(first);
         } else if first.is_none() && self.must_reopen {
             first = self.agenda.deadlines.iter().find(may_go);
         }

@@ -2,8 +2,9 @@ mod world;
 
 use std::time::{Duration, Instant};
 
-use self::world::{Dice, Network, World};
+use self::world::{Dice, Network, World, silence};
 use super::*;
+use crate::error::{Code, EtcdError, ServerError};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -190,7 +191,7 @@ fn a_refused_lease_is_renewed_alone_until_it_is_lost_and_the_others_live() {
     let LostReason::Expired { cause: Some(cause) } = world.reason(bad) else {
         panic!("{:?}", world.state(bad));
     };
-    assert_eq!(cause.etcd(), Some(crate::error::EtcdError::PermissionDenied));
+    assert_eq!(cause.etcd(), Some(EtcdError::PermissionDenied));
     assert!(matches!(world.state(good), LeaseState::Alive { .. }));
     assert!(
         world.opens <= 3 && world.sent_alone < 30,
@@ -274,6 +275,40 @@ fn where_streams_do_not_open_renewals_go_alone() {
     let alone = world.sent_alone;
     world.run_until(800 * SECOND, |_| {});
     assert_eq!((world.sent_alone, world.opens), (alone, STREAM_DOUBTS + 1));
+}
+
+#[test]
+fn a_lease_that_was_to_open_a_stream_after_doubts_is_tried_again_when_a_server_could_not() {
+    let mut now = Instant::now();
+    let mut keeper = LeaseKeeper::new(SECOND);
+    let key = keeper.handle_lease(7, now, 900);
+    // Streams are given up.
+    for _ in 0..STREAM_DOUBTS {
+        now += 300 * SECOND;
+        let step = keeper.poll_step(now);
+        assert!(matches!(step, KeeperStep::Open { first: 7, .. }), "{step:?}");
+        keeper.handle_open_failed(now, silence(), 0);
+        let step = keeper.poll_step(now);
+        assert!(matches!(step, KeeperStep::RenewAlone { id: 7, .. }), "{step:?}");
+        keeper.handle_renewed(now, key, now, 900);
+        assert!(matches!(keeper.poll_step(now), KeeperStep::Wait { .. }));
+    }
+    // When they get another chance, the cluster has no leader for a moment.
+    now += 300 * SECOND;
+    let step = keeper.poll_step(now);
+    assert!(matches!(step, KeeperStep::RenewAlone { id: 7, .. }), "{step:?}");
+    keeper.handle_renewed(now, key, now, 900);
+    let _ = keeper.poll_step(now);
+    now += LeaseKeeper::STREAM_RETRY - 301 * SECOND;
+    let _ = keeper.poll_step(now);
+    now += SECOND;
+    let step = keeper.poll_step(now);
+    assert!(matches!(step, KeeperStep::Open { first: 7, .. }), "{step:?}");
+    let no_leader = ServerError::new(Code::Unavailable, &EtcdError::NoLeader.to_string());
+    keeper.handle_open_failed(now, ErrorKind::from(no_leader).into(), 0);
+    now += SECOND;
+    let step = keeper.poll_step(now);
+    assert!(matches!(step, KeeperStep::Open { first: 7, .. }), "{step:?}");
 }
 
 #[test]
