@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::kept::{Kept, Renewal};
-use super::{Detour, LeaseKeeper, LeaseKey, Stream};
+use super::{LeaseKeeper, LeaseKey, Stream};
 use crate::error::{Error, Fault, LostReason};
 
 impl LeaseKeeper {
@@ -117,7 +117,7 @@ impl LeaseKeeper {
         self.in_flight.drain();
         self.stream = Stream::Closed { not_before: None };
         self.must_reopen = false;
-        self.detour = Detour::No;
+        self.on_detour = false;
     }
 }
 

@@ -278,6 +278,23 @@ fn where_streams_do_not_open_renewals_go_alone() {
 }
 
 #[test]
+fn more_leases_than_can_be_renewed_alone_come_back_to_the_stream() {
+    let mut world = World::new(12);
+    world.one_way = (20, 20);
+    let leases: Vec<_> = (1..=10_000).map(|id| (id, world.grant(id, 30))).collect();
+    // One stream does not open.
+    world.duplex_works = false;
+    world.run_until(12 * SECOND, |_| {});
+    assert_eq!(world.opens, 1);
+    world.duplex_works = true;
+    world.run_until(60 * SECOND, |_| {});
+    nobody_is_deceived(&world, &leases);
+    let held = leases.iter().filter(|(_, key)| world.state(*key).is_held());
+    assert_eq!(held.count(), leases.len());
+    assert!(world.sent_alone < 200, "{}", world.sent_alone);
+}
+
+#[test]
 fn a_lease_that_was_to_open_a_stream_after_doubts_is_tried_again_when_a_server_could_not() {
     let mut now = Instant::now();
     let mut keeper = LeaseKeeper::new(SECOND);
