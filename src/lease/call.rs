@@ -88,6 +88,7 @@ impl LeaseCall {
             shared,
             revocation: Revocation::new(id, started, self.ttl),
             is_open: false,
+            rounds: 0,
         };
         let mut backoff = Backoff::default();
         let request = LeaseGrant::new(ttl).id(id);
@@ -97,6 +98,7 @@ impl LeaseCall {
                 timeout: Some(timeout.saturating_sub(passed)),
                 ..CallOptions::default()
             };
+            granting.rounds += 1;
             let was_open = std::mem::replace(&mut granting.is_open, is_ours);
             let granted = match exchange::timed_unary(shared, &request, &options).await {
                 Ok((answer, sent_at)) => {
@@ -162,13 +164,16 @@ struct Granting<'a> {
     shared: &'a Arc<Shared>,
     revocation: Revocation,
     is_open: bool,
+    /// How often it was asked for.
+    rounds: u32,
 }
 
 impl Drop for Granting<'_> {
     fn drop(&mut self) {
         if self.is_open {
             let now = self.shared.runtime.now();
-            Keeper::revoke(self.shared, self.revocation.clone().of_unanswered_grant(now));
+            let revocation = self.revocation.clone();
+            Keeper::revoke(self.shared, revocation.of_unanswered_grant(now, self.rounds > 1));
         }
     }
 }

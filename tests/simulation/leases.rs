@@ -193,6 +193,56 @@ fn a_grant_that_nobody_waits_for_is_taken_back_even_if_it_is_late() {
 }
 
 #[test]
+fn a_grant_that_nobody_waits_for_is_taken_back_once_the_only_member_goes_on() {
+    seeds(100, |seed| {
+        let world = World::new(seed);
+        world.block_on(async {
+            let client = client(&world);
+            client.put("so that it is", "connected").await.unwrap();
+            for _ in 0..5 {
+                let call = async { client.lease(600 * SECOND).await.map(drop) };
+                let patience = async {
+                    world.sleep(Duration::from_micros(world.random(1000))).await;
+                    world.cluster().stop(0);
+                    world.sleep(Duration::from_micros(world.random(1000))).await;
+                };
+                futures_util::future::select(std::pin::pin!(call), std::pin::pin!(patience)).await;
+                world.sleep(20 * SECOND).await;
+                world.cluster().resume(0);
+                world.sleep(SECOND).await;
+            }
+            world.sleep(30 * SECOND).await;
+        });
+        assert_eq!(deadlines(&world).len(), 0);
+    });
+}
+
+#[test]
+fn a_dropped_lease_is_revoked_once_the_only_member_is_back() {
+    for seed in 0..20 {
+        let world = World::new(seed);
+        world.block_on(async {
+            let client = client(&world);
+            let lease = client.lease(600 * SECOND).await.unwrap();
+            if seed % 2 == 0 {
+                world.cluster().stop(0);
+            } else {
+                world.cluster().crash(0);
+            }
+            drop(lease);
+            world.sleep(60 * SECOND).await;
+            if seed % 2 == 0 {
+                world.cluster().resume(0);
+            } else {
+                world.cluster().restart(0);
+            }
+            world.sleep(5 * SECOND).await;
+        });
+        assert_eq!(deadlines(&world).len(), 0, "seed {seed}");
+    }
+}
+
+#[test]
 fn a_lease_is_not_held_up_by_grants_that_may_never_come() {
     let world = World::new(1);
     world.block_on(async {
