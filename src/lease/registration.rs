@@ -197,7 +197,8 @@ struct Registered {
 impl Registered {
     async fn keep(self, lease: Lease, mut withdrawn: oneshot::Receiver<oneshot::Sender<Result<()>>>) {
         let mut lease = Some(lease);
-        let done = match select(pin!(self.keep_on(&mut lease)), &mut withdrawn).await {
+        let mut tried = Vec::new();
+        let done = match select(pin!(self.keep_on(&mut lease, &mut tried)), &mut withdrawn).await {
             // Another cluster; nothing helps but a new client.
             Either::Left(((), withdrawn)) => withdrawn.await,
             Either::Right((done, _)) => done,
@@ -211,18 +212,20 @@ impl Registered {
         }
     }
 
-    /// `held` has the lease that the keys are under at any time.
-    async fn keep_on(&self, held: &mut Option<Lease>) {
+    /// `held` has the lease that the keys are under at any time. While they are put again, they may also be under one of
+    /// those in `tried`.
+    async fn keep_on(&self, held: &mut Option<Lease>, tried: &mut Vec<i64>) {
         while let Some(lease) = &*held {
             let lost = lease.lost().await;
-            let old = lease.id();
+            tried.push(lease.id());
             self.tell_loss(&lost, None);
             // Revoked, in case the servers still have it: then others see the keys go as well.
             *held = None;
             let mut backoff = Backoff::default();
             loop {
-                match self.register_again(held, old).await {
+                match self.register_again(held, tried).await {
                     Ok(taken) => {
+                        tried.clear();
                         let lease = held.as_ref().map(Lease::id).unwrap_or_default();
                         self.state.set(RegistrationState::Registered { lease, taken });
                         break;
@@ -244,13 +247,17 @@ impl Registered {
     }
 
     /// Returns the keys that are somebody else's.
-    async fn register_again(&self, held: &mut Option<Lease>, old: i64) -> Result<Vec<Bytes>> {
+    async fn register_again(&self, held: &mut Option<Lease>, tried: &mut Vec<i64>) -> Result<Vec<Bytes>> {
         if held.as_ref().is_none_or(|lease| !lease.is_held()) {
+            // The keys may have been put under it, and the answer lost.
+            tried.extend(held.as_ref().map(Lease::id));
+            let forgotten = tried.len().saturating_sub(MAX_TRIED);
+            tried.drain(..forgotten);
             // Not under the id of the old one, whose revocation may be under way.
             *held = Some(self.call.lease.clone().any_id().await?);
         }
         let new = held.as_ref().map(Lease::id).unwrap_or_default();
-        let puts = self.call.puts.iter().map(|put| put_again(put, old, new));
+        let puts = self.call.puts.iter().map(|put| put_again(put, tried, new));
         let client = self.call.lease.client();
         let response = client.txn(Txn::new().then(puts)).await?;
         let answers = response.responses.iter().zip(&self.call.puts);
@@ -274,29 +281,30 @@ impl Drop for Registered {
     }
 }
 
-/// Puts a key if it does not exist, or is still under the old lease. That it is under the new one already is the work of
-/// an attempt whose answer was lost.
-fn put_again(put: &Put, old: i64, new: i64) -> TxnOp {
-    let put = put.clone().lease(new);
+/// How many leases are remembered under which the keys may still be: servers take so many conditions at once
+/// (`--max-txn-ops`), and the time of all others is long over.
+const MAX_TRIED: usize = 64;
+
+/// Puts a key if it does not exist, or is still under one of the old leases. That it is under the new one already is the
+/// work of an attempt whose answer was lost.
+fn put_again(put: &Put, old: &[i64], new: i64) -> TxnOp {
+    let exists = Compare::version(&put.key).gt(0);
+    let is_not_old = old.iter().map(|old| Compare::lease(&put.key).ne(*old));
     let is_new = Txn::when([Compare::lease(&put.key).eq(new)]);
-    let is_old = Txn::when([Compare::lease(&put.key).eq(old)])
-        .then([put.clone()])
-        .otherwise([TxnOp::Txn(is_new)]);
-    let is_absent = Txn::when([Compare::version(&put.key).eq(0)])
-        .then([put])
-        .otherwise([TxnOp::Txn(is_old)]);
-    TxnOp::Txn(is_absent)
+    let is_not_ours = Txn::when(std::iter::once(exists).chain(is_not_old));
+    TxnOp::Txn(
+        is_not_ours
+            .then([TxnOp::Txn(is_new)])
+            .otherwise([put.clone().lease(new)]),
+    )
 }
 
-/// Whether no condition on the way held.
-fn is_taken(mut answer: Option<&TxnResponse>) -> bool {
-    while let Some(txn) = answer {
-        if txn.succeeded {
-            return false;
-        }
-        answer = txn.responses.first().and_then(TxnOpResponse::as_txn);
-    }
-    true
+/// Whether the key is there and under none of our leases.
+fn is_taken(answer: Option<&TxnResponse>) -> bool {
+    answer.is_none_or(|answer| {
+        let is_new = answer.responses.first().and_then(TxnOpResponse::as_txn);
+        answer.succeeded && is_new.is_none_or(|txn| !txn.succeeded)
+    })
 }
 
 impl fmt::Debug for RegistrationCall {

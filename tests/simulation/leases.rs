@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use anyetcd::{Lease, LeaseState, LostReason};
+use anyetcd::{Lease, LeaseState, LostReason, Put, RegistrationState};
 use etcd_embedded::sim::{Disturbance, Faults, Schedule, World, seeds};
 
 use futures_util::future::{FutureExt, join_all};
@@ -367,4 +367,42 @@ fn nobody_is_deceived_by_one_member_in_seconds_of_trouble() {
 #[test]
 fn nobody_is_deceived_by_a_cluster_in_seconds_of_trouble() {
     runs(300, 3);
+}
+
+#[test]
+fn no_registration_takes_its_own_keys_for_those_of_others() {
+    let again = Mutex::new(0);
+    seeds(200, |seed| {
+        let world = World::builder(seed)
+            .faults(Faults::frequent())
+            .schedule(Schedule::every(SECOND).longest(4 * SECOND))
+            .build();
+        world.block_on(async {
+            let client = client(&world);
+            let call = client.lease(2 * SECOND).register([Put::new("mine", "v")]);
+            let Ok(registration) = call.await else {
+                return;
+            };
+            let mut states = registration.states();
+            let watching = async {
+                while let Some(state) = states.next().await {
+                    if let RegistrationState::Registered { taken, .. } = state {
+                        assert!(taken.is_empty(), "at {:?} {taken:?}", world.elapsed());
+                        *again.lock().unwrap() += 1;
+                    }
+                }
+            };
+            let trouble = world.sleep(60 * SECOND);
+            futures_util::future::select(std::pin::pin!(watching), trouble).await;
+            world.calm_down();
+            world.sleep(30 * SECOND).await;
+            let RegistrationState::Registered { lease, taken } = registration.state() else {
+                panic!("{registration:?}");
+            };
+            assert!(taken.is_empty(), "{taken:?}");
+            let found = client.get("mine").await.unwrap();
+            assert_eq!(found.first().map(|pair| pair.lease), Some(lease));
+        });
+    });
+    assert!(*again.lock().unwrap() > 400, "{again:?}");
 }
