@@ -16,15 +16,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use etcd_core::error::{Error, ErrorKind, LeaseLost, Result};
+use etcd_core::error::{Error, ErrorKind, EtcdError, LeaseLost, Result};
 use etcd_core::machine::Backoff;
-use etcd_core::message::{Compare, Put, Txn, TxnOp, TxnOpResponse, TxnResponse};
+use etcd_core::message::{Compare, LeaseRevoke, Put, Txn, TxnOp, TxnOpResponse, TxnResponse};
 use etcd_core::runtime::BoxFuture;
 use futures_channel::oneshot;
 use futures_core::Stream;
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, join, join_all, select};
 
 use super::{Lease, LeaseCall};
+use crate::call::CallOptions;
+use crate::exchange;
 use crate::latest::{Latest, Reader};
 
 /// Keys under a lease of their own, and under a new one whenever that is lost; put when this is awaited. Made by
@@ -142,7 +144,8 @@ impl Registration {
         }
     }
 
-    /// Ends it: revokes the lease, and with it the keys go.
+    /// Ends it: revokes the lease, and with it the keys go. A lost one as well, which servers may have for a while: the
+    /// keys are gone when this returns.
     ///
     /// Dropping the future does not take it back.
     ///
@@ -204,12 +207,34 @@ impl Registered {
             Either::Right((done, _)) => done,
         };
         let result = match (lease, &done) {
-            (Some(lease), Ok(_)) => lease.revoke().await,
+            (lease, Ok(_)) => self.revoke(lease, tried).await,
             _ => Ok(()),
         };
         if let Ok(done) = done {
             let _ = done.send(result);
         }
+    }
+
+    /// Revokes all leases that the keys may be under: servers may have a lost one for a while.
+    async fn revoke(&self, held: Option<Lease>, tried: Vec<i64>) -> Result<()> {
+        let shared = &self.call.lease.client().shared;
+        let revocations = tried.into_iter().map(|id| async move {
+            exchange::unary(shared, &LeaseRevoke::new(id), &CallOptions::default()).await
+        });
+        let held = async {
+            match held {
+                Some(lease) => lease.revoke().await,
+                None => Ok(()),
+            }
+        };
+        let (held, tried) = join(held, join_all(revocations)).await;
+        for revoked in tried {
+            match revoked {
+                Err(error) if error.etcd() != Some(EtcdError::LeaseNotFound) => return Err(error),
+                _ => {}
+            }
+        }
+        held
     }
 
     /// `held` has the lease that the keys are under at any time. While they are put again, they may also be under one of
@@ -235,6 +260,7 @@ impl Registered {
                         self.tell_loss(&lost, Some(error));
                         if is_hopeless {
                             *held = None;
+                            tried.clear();
                             return;
                         }
                     }

@@ -406,3 +406,23 @@ fn no_registration_takes_its_own_keys_for_those_of_others() {
     });
     assert!(*again.lock().unwrap() > 400, "{again:?}");
 }
+
+#[test]
+fn a_registration_withdrawn_after_the_loss_of_its_lease_leaves_nothing_behind() {
+    for seed in 0..20 {
+        let world = World::new(seed);
+        world.block_on(async {
+            let client = client(&world);
+            let call = client.lease(5 * SECOND).register([Put::new("mine", "v")]);
+            let registration = call.await.unwrap();
+            world.cluster().crash(0);
+            world.sleep(20 * SECOND).await;
+            assert!(matches!(registration.state(), RegistrationState::Lost { .. }));
+            // A member that starts gives each lease its full time.
+            world.cluster().restart(0);
+            assert_eq!(deadlines(&world).len(), 1);
+            registration.withdraw().await.unwrap();
+            assert_eq!(deadlines(&world).len(), 0, "seed {seed}");
+        });
+    }
+}
