@@ -92,27 +92,29 @@ impl LeaseCall {
         };
         let mut backoff = Backoff::default();
         let request = LeaseGrant::new(ttl).id(id);
-        loop {
+        let in_time = || {
             let passed = shared.runtime.now().saturating_duration_since(started);
-            let options = CallOptions {
+            CallOptions {
                 timeout: Some(timeout.saturating_sub(passed)),
                 ..CallOptions::default()
-            };
+            }
+        };
+        loop {
             granting.rounds += 1;
             let was_open = std::mem::replace(&mut granting.is_open, is_ours);
-            let granted = match exchange::timed_unary(shared, &request, &options).await {
+            let granted = match exchange::timed_unary(shared, &request, &in_time()).await {
                 Ok((answer, sent_at)) => {
                     is_ours = true;
                     granting.is_open = true;
                     if is_fresh(shared, sent_at, answer.ttl) {
                         Ok((answer.ttl, sent_at))
                     } else {
-                        self.renew(id, &options).await
+                        self.renew(id, &in_time()).await
                     }
                 }
                 // An earlier attempt of ours got it; how much of its time is over, nobody knows.
                 Err(error) if was_open && error.etcd() == Some(EtcdError::LeaseExists) => {
-                    self.renew(id, &options).await
+                    self.renew(id, &in_time()).await
                 }
                 Err(error) => Err(error),
             };

@@ -243,6 +243,33 @@ fn a_dropped_lease_is_revoked_once_the_only_member_is_back() {
 }
 
 #[test]
+fn a_grant_takes_no_longer_than_it_may_even_if_its_lease_has_to_be_renewed_at_once() {
+    for seed in 0..20 {
+        let world = World::new(seed);
+        world.block_on(async {
+            let client = client(&world);
+            client.put("so that it is", "connected").await.unwrap();
+            world.cluster().stop(0);
+            let call = client.lease(4 * SECOND).timeout(6 * SECOND);
+            let trouble = async {
+                // Half of its time is over when the answer comes, and the renewal gets none.
+                world.sleep(5 * SECOND).await;
+                world.cluster().resume(0);
+                while deadlines(&world).is_empty() {
+                    world.sleep(Duration::from_micros(10)).await;
+                }
+                world.cluster().stop(0);
+            };
+            let begun = world.now();
+            let (granted, ()) = futures_util::future::join(call.into_future(), trouble).await;
+            assert!(granted.is_err(), "seed {seed}: {granted:?}");
+            let took = world.now() - begun;
+            assert!(took <= 6 * SECOND, "seed {seed}: {took:?}");
+        });
+    }
+}
+
+#[test]
 fn a_lease_is_not_held_up_by_grants_that_may_never_come() {
     let world = World::new(1);
     world.block_on(async {
