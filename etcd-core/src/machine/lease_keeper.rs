@@ -77,7 +77,7 @@ pub use self::state::LeaseState;
 pub use self::step::KeeperStep;
 use self::step::MIN_ATTEMPT;
 use super::Backoff;
-use crate::error::{ClusterChanged, Error, ErrorKind, LostReason};
+use crate::error::{Error, ErrorKind, LostReason};
 use crate::runtime::later;
 
 /// How often in a row a stream must fail to open where a single exchange works, until streams are given up.
@@ -186,11 +186,6 @@ impl LeaseKeeper {
         self.lose(key, LostReason::Revoked);
     }
 
-    /// Takes note that the cluster is another one than the one that granted the leases.
-    pub fn handle_cluster_changed(&mut self, now: Instant, changed: ClusterChanged) {
-        self.lose_all(now, &LostReason::ClusterChanged(changed));
-    }
-
     /// Takes note that nobody drives this machine any more. It can be driven again, with new leases.
     pub fn handle_closed(&mut self, now: Instant) {
         self.lose_all(now, &LostReason::Closed);
@@ -207,9 +202,10 @@ impl LeaseKeeper {
         }
     }
 
-    /// Takes note that the stream could not be opened.
+    /// Takes note that the stream could not be opened. This and the other failures end all leases if the error says that
+    /// the cluster is another one than the one that granted them, [`ErrorKind::ClusterChanged`].
     pub fn handle_open_failed(&mut self, now: Instant, error: Error, entropy: u64) {
-        self.expire(now);
+        self.check_cluster(now, &error);
         if let Stream::Opening = self.stream {
             if let ErrorKind::Timeout(_) = error.kind() {
                 self.silences += 1;
@@ -241,7 +237,7 @@ impl LeaseKeeper {
 
     /// Takes note that the stream ended: with an error, or with none although nobody had closed it.
     pub fn handle_stream_failed(&mut self, now: Instant, error: Error, entropy: u64) {
-        self.expire(now);
+        self.check_cluster(now, &error);
         if let Stream::Open { .. } = self.stream {
             let not_before = self.pause(now, entropy);
             self.fail_stream(now, error, not_before);
@@ -265,7 +261,7 @@ impl LeaseKeeper {
 
     /// Takes note that [`KeeperStep::RenewAlone`] failed.
     pub fn handle_renewal_failed(&mut self, now: Instant, key: LeaseKey, error: Error, entropy: u64) {
-        self.expire(now);
+        self.check_cluster(now, &error);
         if !is_refusal(&error) {
             self.on_detour = false;
         }

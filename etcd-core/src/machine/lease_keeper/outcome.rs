@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::kept::{Kept, Renewal};
 use super::{LeaseKeeper, LeaseKey, Stream};
-use crate::error::{Error, Fault, LostReason};
+use crate::error::{Error, ErrorKind, Fault, LostReason};
 
 impl LeaseKeeper {
     /// Loses the leases whose deadlines have come.
@@ -28,6 +28,14 @@ impl LeaseKeeper {
         self.expire(now);
         while let Some((_, key)) = self.agenda.deadlines.first().copied() {
             self.lose(key, reason.clone());
+        }
+    }
+
+    /// Looks at the deadlines, and loses all leases if an error says that the cluster is not theirs.
+    pub(super) fn check_cluster(&mut self, now: Instant, error: &Error) {
+        self.expire(now);
+        if let ErrorKind::ClusterChanged(changed) = error.kind() {
+            self.lose_all(now, &LostReason::ClusterChanged(*changed));
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use self::world::{Dice, Network, World, silence};
 use super::*;
-use crate::error::{Code, EtcdError, ServerError};
+use crate::error::{ClusterChanged, Code, EtcdError, ServerError};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -387,7 +387,7 @@ fn what_ends_all_leases_says_so_of_each() {
     };
     let mut keeper = LeaseKeeper::new(SECOND);
     let keys = [keeper.handle_lease(1, now, 10), keeper.handle_lease(2, now, 10)];
-    keeper.handle_cluster_changed(now, changed);
+    keeper.handle_renewal_failed(now, keys[0], changed.into(), 0);
     let third = keeper.handle_lease(3, now, 10);
     keeper.handle_closed(now);
     let reasons: Vec<_> = keys
@@ -403,6 +403,41 @@ fn what_ends_all_leases_says_so_of_each() {
             LostReason::Closed
         ]
     ));
+}
+
+#[test]
+fn a_stream_that_shows_another_cluster_is_over_for_later_leases_too() {
+    let now = Instant::now();
+    let changed = ClusterChanged::ClusterId {
+        expected: 1,
+        actual: 2,
+    };
+    for is_open in [false, true] {
+        let mut keeper = LeaseKeeper::new(SECOND);
+        let old = keeper.handle_lease(1, now, 30);
+        let now = now + 10 * SECOND;
+        assert!(matches!(keeper.poll_step(now), KeeperStep::Open { first: 1, .. }));
+        if is_open {
+            keeper.handle_opened(now);
+            keeper.handle_stream_failed(now, changed.into(), 0);
+        } else {
+            keeper.handle_open_failed(now, changed.into(), 0);
+        }
+        let state = keeper.state(old, now).unwrap();
+        let reason = state.lost();
+        assert!(matches!(reason, Some(LostReason::ClusterChanged(_))), "{state:?}");
+        // Granted before anybody has asked what to do next.
+        let new = keeper.handle_lease(2, now, 30);
+        let now = now + 10 * SECOND;
+        let mut step = keeper.poll_step(now);
+        // If it did not open, an exchange shows what is to blame.
+        if let KeeperStep::RenewAlone { key, id: 2, .. } = step {
+            assert!(!is_open && key == new);
+            keeper.handle_renewed(now, new, now, 30);
+            step = keeper.poll_step(now + 10 * SECOND);
+        }
+        assert!(matches!(step, KeeperStep::Open { first: 2, .. }), "{step:?}");
+    }
 }
 
 #[test]
