@@ -29,7 +29,9 @@ use crate::{Client, exchange};
 ///
 /// # Cancel safety
 ///
-/// Dropping the future revokes in the background what may have been granted.
+/// Dropping the future revokes in the background what may have been granted; with [an id of your own](Self::id) only what
+/// was granted for certain. Until then it may be somebody else's lease that has this id, so that one whose grant was under
+/// way may live on for its time.
 #[must_use = "a lease is granted when this is awaited"]
 #[derive(Clone)]
 pub struct LeaseCall {
@@ -63,6 +65,8 @@ impl LeaseCall {
 
     /// Puts keys under the lease, and again under a new lease whenever it is lost: the registration of a service that
     /// comes back by itself.
+    ///
+    /// The first time, the keys are put whoever has them: that of a former run of the same service may still be there.
     pub fn register(self, puts: impl IntoIterator<Item = Put>) -> RegistrationCall {
         RegistrationCall::new(self, puts.into_iter().collect())
     }

@@ -52,7 +52,7 @@ use crate::latest::{Latest, Reader};
 ///
 /// # Cancel safety
 ///
-/// Dropping the future revokes the lease in the background.
+/// Dropping the future revokes the lease in the background; with an id of your own under the conditions of [`LeaseCall`].
 #[must_use = "nothing is registered until this is awaited"]
 #[derive(Clone)]
 pub struct RegistrationCall {
@@ -65,8 +65,9 @@ pub struct RegistrationCall {
 /// For a key that tells of its owner and that nobody else writes: the address of a service. Not for one that several
 /// compete for: between the loss of the lease and the return of the key, another may have been elected.
 ///
-/// When the lease is lost, a new one is granted as soon as a server can be reached, and each key is put again **unless
-/// somebody else has put it meanwhile**; [`RegistrationState::Registered`] tells which ones those are. The application
+/// The first time, each key is put whoever has put it before. When the lease is lost, a new one is granted as soon as a
+/// server can be reached, and each key is put again **unless somebody else has put it meanwhile**;
+/// [`RegistrationState::Registered`] tells which ones those are. The application
 /// is told all the while ([`states`](Self::states)).
 ///
 /// Dropping it revokes the lease in the background, as dropping a [`Lease`] does.
