@@ -29,7 +29,9 @@ use crate::{Client, exchange};
 ///
 /// # Cancel safety
 ///
-/// Dropping the future revokes in the background what may have been granted.
+/// Dropping the future revokes in the background what may have been granted; with [an id of your own](Self::id) only what
+/// was granted for certain. Until then it may be somebody else's lease that has this id, so that one whose grant was under
+/// way may live on for its time.
 #[must_use = "a lease is granted when this is awaited"]
 #[derive(Clone)]
 pub struct LeaseCall {
@@ -63,6 +65,8 @@ impl LeaseCall {
 
     /// Puts keys under the lease, and again under a new lease whenever it is lost: the registration of a service that
     /// comes back by itself.
+    ///
+    /// The first time, the keys are put whoever has them: that of a former run of the same service may still be there.
     pub fn register(self, puts: impl IntoIterator<Item = Put>) -> RegistrationCall {
         RegistrationCall::new(self, puts.into_iter().collect())
     }
@@ -88,29 +92,33 @@ impl LeaseCall {
             shared,
             revocation: Revocation::new(id, started, self.ttl),
             is_open: false,
+            rounds: 0,
         };
         let mut backoff = Backoff::default();
         let request = LeaseGrant::new(ttl).id(id);
-        loop {
+        let in_time = || {
             let passed = shared.runtime.now().saturating_duration_since(started);
-            let options = CallOptions {
+            CallOptions {
                 timeout: Some(timeout.saturating_sub(passed)),
                 ..CallOptions::default()
-            };
+            }
+        };
+        loop {
+            granting.rounds += 1;
             let was_open = std::mem::replace(&mut granting.is_open, is_ours);
-            let granted = match exchange::timed_unary(shared, &request, &options).await {
+            let granted = match exchange::timed_unary(shared, &request, &in_time()).await {
                 Ok((answer, sent_at)) => {
                     is_ours = true;
                     granting.is_open = true;
                     if is_fresh(shared, sent_at, answer.ttl) {
                         Ok((answer.ttl, sent_at))
                     } else {
-                        self.renew(id, &options).await
+                        self.renew(id, &in_time()).await
                     }
                 }
                 // An earlier attempt of ours got it; how much of its time is over, nobody knows.
                 Err(error) if was_open && error.etcd() == Some(EtcdError::LeaseExists) => {
-                    self.renew(id, &options).await
+                    self.renew(id, &in_time()).await
                 }
                 Err(error) => Err(error),
             };
@@ -162,13 +170,16 @@ struct Granting<'a> {
     shared: &'a Arc<Shared>,
     revocation: Revocation,
     is_open: bool,
+    /// How often it was asked for.
+    rounds: u32,
 }
 
 impl Drop for Granting<'_> {
     fn drop(&mut self) {
         if self.is_open {
             let now = self.shared.runtime.now();
-            Keeper::revoke(self.shared, self.revocation.clone().of_unanswered_grant(now));
+            let revocation = self.revocation.clone();
+            Keeper::revoke(self.shared, revocation.of_unanswered_grant(now, self.rounds > 1));
         }
     }
 }

@@ -16,15 +16,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use etcd_core::error::{Error, ErrorKind, LeaseLost, Result};
+use etcd_core::error::{Error, ErrorKind, EtcdError, LeaseLost, Result};
 use etcd_core::machine::Backoff;
-use etcd_core::message::{Compare, Put, Txn, TxnOp, TxnOpResponse, TxnResponse};
+use etcd_core::message::{Compare, LeaseRevoke, Put, Txn, TxnOp, TxnOpResponse, TxnResponse};
 use etcd_core::runtime::BoxFuture;
 use futures_channel::oneshot;
 use futures_core::Stream;
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, join, join_all, select};
 
 use super::{Lease, LeaseCall};
+use crate::call::CallOptions;
+use crate::exchange;
 use crate::latest::{Latest, Reader};
 
 /// Keys under a lease of their own, and under a new one whenever that is lost; put when this is awaited. Made by
@@ -50,7 +52,7 @@ use crate::latest::{Latest, Reader};
 ///
 /// # Cancel safety
 ///
-/// Dropping the future revokes the lease in the background.
+/// Dropping the future revokes the lease in the background; with an id of your own under the conditions of [`LeaseCall`].
 #[must_use = "nothing is registered until this is awaited"]
 #[derive(Clone)]
 pub struct RegistrationCall {
@@ -63,8 +65,9 @@ pub struct RegistrationCall {
 /// For a key that tells of its owner and that nobody else writes: the address of a service. Not for one that several
 /// compete for: between the loss of the lease and the return of the key, another may have been elected.
 ///
-/// When the lease is lost, a new one is granted as soon as a server can be reached, and each key is put again **unless
-/// somebody else has put it meanwhile**; [`RegistrationState::Registered`] tells which ones those are. The application
+/// The first time, each key is put whoever has put it before. When the lease is lost, a new one is granted as soon as a
+/// server can be reached, and each key is put again **unless somebody else has put it meanwhile**;
+/// [`RegistrationState::Registered`] tells which ones those are. The application
 /// is told all the while ([`states`](Self::states)).
 ///
 /// Dropping it revokes the lease in the background, as dropping a [`Lease`] does.
@@ -142,7 +145,8 @@ impl Registration {
         }
     }
 
-    /// Ends it: revokes the lease, and with it the keys go.
+    /// Ends it: revokes the lease, and with it the keys go. A lost one as well, which servers may have for a while: the
+    /// keys are gone when this returns.
     ///
     /// Dropping the future does not take it back.
     ///
@@ -197,13 +201,14 @@ struct Registered {
 impl Registered {
     async fn keep(self, lease: Lease, mut withdrawn: oneshot::Receiver<oneshot::Sender<Result<()>>>) {
         let mut lease = Some(lease);
-        let done = match select(pin!(self.keep_on(&mut lease)), &mut withdrawn).await {
+        let mut tried = Vec::new();
+        let done = match select(pin!(self.keep_on(&mut lease, &mut tried)), &mut withdrawn).await {
             // Another cluster; nothing helps but a new client.
             Either::Left(((), withdrawn)) => withdrawn.await,
             Either::Right((done, _)) => done,
         };
         let result = match (lease, &done) {
-            (Some(lease), Ok(_)) => lease.revoke().await,
+            (lease, Ok(_)) => self.revoke(lease, tried).await,
             _ => Ok(()),
         };
         if let Ok(done) = done {
@@ -211,18 +216,42 @@ impl Registered {
         }
     }
 
-    /// `held` has the lease that the keys are under at any time.
-    async fn keep_on(&self, held: &mut Option<Lease>) {
+    /// Revokes all leases that the keys may be under: servers may have a lost one for a while.
+    async fn revoke(&self, held: Option<Lease>, tried: Vec<i64>) -> Result<()> {
+        let shared = &self.call.lease.client().shared;
+        let revocations = tried.into_iter().map(|id| async move {
+            exchange::unary(shared, &LeaseRevoke::new(id), &CallOptions::default()).await
+        });
+        let held = async {
+            match held {
+                Some(lease) => lease.revoke().await,
+                None => Ok(()),
+            }
+        };
+        let (held, tried) = join(held, join_all(revocations)).await;
+        for revoked in tried {
+            match revoked {
+                Err(error) if error.etcd() != Some(EtcdError::LeaseNotFound) => return Err(error),
+                _ => {}
+            }
+        }
+        held
+    }
+
+    /// `held` has the lease that the keys are under at any time. While they are put again, they may also be under one of
+    /// those in `tried`.
+    async fn keep_on(&self, held: &mut Option<Lease>, tried: &mut Vec<i64>) {
         while let Some(lease) = &*held {
             let lost = lease.lost().await;
-            let old = lease.id();
+            tried.push(lease.id());
             self.tell_loss(&lost, None);
             // Revoked, in case the servers still have it: then others see the keys go as well.
             *held = None;
             let mut backoff = Backoff::default();
             loop {
-                match self.register_again(held, old).await {
+                match self.register_again(held, tried).await {
                     Ok(taken) => {
+                        tried.clear();
                         let lease = held.as_ref().map(Lease::id).unwrap_or_default();
                         self.state.set(RegistrationState::Registered { lease, taken });
                         break;
@@ -232,6 +261,7 @@ impl Registered {
                         self.tell_loss(&lost, Some(error));
                         if is_hopeless {
                             *held = None;
+                            tried.clear();
                             return;
                         }
                     }
@@ -244,13 +274,17 @@ impl Registered {
     }
 
     /// Returns the keys that are somebody else's.
-    async fn register_again(&self, held: &mut Option<Lease>, old: i64) -> Result<Vec<Bytes>> {
+    async fn register_again(&self, held: &mut Option<Lease>, tried: &mut Vec<i64>) -> Result<Vec<Bytes>> {
         if held.as_ref().is_none_or(|lease| !lease.is_held()) {
+            // The keys may have been put under it, and the answer lost.
+            tried.extend(held.as_ref().map(Lease::id));
+            let forgotten = tried.len().saturating_sub(MAX_TRIED);
+            tried.drain(..forgotten);
             // Not under the id of the old one, whose revocation may be under way.
             *held = Some(self.call.lease.clone().any_id().await?);
         }
         let new = held.as_ref().map(Lease::id).unwrap_or_default();
-        let puts = self.call.puts.iter().map(|put| put_again(put, old, new));
+        let puts = self.call.puts.iter().map(|put| put_again(put, tried, new));
         let client = self.call.lease.client();
         let response = client.txn(Txn::new().then(puts)).await?;
         let answers = response.responses.iter().zip(&self.call.puts);
@@ -274,29 +308,30 @@ impl Drop for Registered {
     }
 }
 
-/// Puts a key if it does not exist, or is still under the old lease. That it is under the new one already is the work of
-/// an attempt whose answer was lost.
-fn put_again(put: &Put, old: i64, new: i64) -> TxnOp {
-    let put = put.clone().lease(new);
+/// How many leases are remembered under which the keys may still be: servers take so many conditions at once
+/// (`--max-txn-ops`), and the time of all others is long over.
+const MAX_TRIED: usize = 64;
+
+/// Puts a key if it does not exist, or is still under one of the old leases. That it is under the new one already is the
+/// work of an attempt whose answer was lost.
+fn put_again(put: &Put, old: &[i64], new: i64) -> TxnOp {
+    let exists = Compare::version(&put.key).gt(0);
+    let is_not_old = old.iter().map(|old| Compare::lease(&put.key).ne(*old));
     let is_new = Txn::when([Compare::lease(&put.key).eq(new)]);
-    let is_old = Txn::when([Compare::lease(&put.key).eq(old)])
-        .then([put.clone()])
-        .otherwise([TxnOp::Txn(is_new)]);
-    let is_absent = Txn::when([Compare::version(&put.key).eq(0)])
-        .then([put])
-        .otherwise([TxnOp::Txn(is_old)]);
-    TxnOp::Txn(is_absent)
+    let is_not_ours = Txn::when(std::iter::once(exists).chain(is_not_old));
+    TxnOp::Txn(
+        is_not_ours
+            .then([TxnOp::Txn(is_new)])
+            .otherwise([put.clone().lease(new)]),
+    )
 }
 
-/// Whether no condition on the way held.
-fn is_taken(mut answer: Option<&TxnResponse>) -> bool {
-    while let Some(txn) = answer {
-        if txn.succeeded {
-            return false;
-        }
-        answer = txn.responses.first().and_then(TxnOpResponse::as_txn);
-    }
-    true
+/// Whether the key is there and under none of our leases.
+fn is_taken(answer: Option<&TxnResponse>) -> bool {
+    answer.is_none_or(|answer| {
+        let is_new = answer.responses.first().and_then(TxnOpResponse::as_txn);
+        answer.succeeded && is_new.is_none_or(|txn| !txn.succeeded)
+    })
 }
 
 impl fmt::Debug for RegistrationCall {

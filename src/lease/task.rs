@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use etcd_core::error::{Error, ErrorKind, EtcdError, Result, Retry};
+use etcd_core::error::{Error, EtcdError, Result, Retry};
 use etcd_core::machine::{KeeperStep, LeaseKeeper, LeaseKey};
 use etcd_core::message::LeaseKeepAlive;
 use etcd_core::runtime::BoxFuture;
@@ -179,10 +179,7 @@ impl KeepAlive {
 
     fn tell_failure(&self, error: Error, tell: impl FnOnce(&mut LeaseKeeper, Instant, Error, u64)) {
         let entropy = self.shared.runtime.entropy();
-        self.tell(|keeper, now| match error.kind() {
-            ErrorKind::ClusterChanged(changed) => keeper.handle_cluster_changed(now, *changed),
-            _ => tell(keeper, now, error, entropy),
-        });
+        self.tell(|keeper, now| tell(keeper, now, error, entropy));
     }
 
     fn tell(&self, tell: impl FnOnce(&mut LeaseKeeper, Instant)) {

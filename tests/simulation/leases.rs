@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use anyetcd::{Lease, LeaseState, LostReason};
+use anyetcd::{Lease, LeaseState, LostReason, Put, RegistrationState};
 use etcd_embedded::sim::{Disturbance, Faults, Schedule, World, seeds};
 
 use futures_util::future::{FutureExt, join_all};
@@ -193,6 +193,83 @@ fn a_grant_that_nobody_waits_for_is_taken_back_even_if_it_is_late() {
 }
 
 #[test]
+fn a_grant_that_nobody_waits_for_is_taken_back_once_the_only_member_goes_on() {
+    seeds(100, |seed| {
+        let world = World::new(seed);
+        world.block_on(async {
+            let client = client(&world);
+            client.put("so that it is", "connected").await.unwrap();
+            for _ in 0..5 {
+                let call = async { client.lease(600 * SECOND).await.map(drop) };
+                let patience = async {
+                    world.sleep(Duration::from_micros(world.random(1000))).await;
+                    world.cluster().stop(0);
+                    world.sleep(Duration::from_micros(world.random(1000))).await;
+                };
+                futures_util::future::select(std::pin::pin!(call), std::pin::pin!(patience)).await;
+                world.sleep(20 * SECOND).await;
+                world.cluster().resume(0);
+                world.sleep(SECOND).await;
+            }
+            world.sleep(30 * SECOND).await;
+        });
+        assert_eq!(deadlines(&world).len(), 0);
+    });
+}
+
+#[test]
+fn a_dropped_lease_is_revoked_once_the_only_member_is_back() {
+    for seed in 0..20 {
+        let world = World::new(seed);
+        world.block_on(async {
+            let client = client(&world);
+            let lease = client.lease(600 * SECOND).await.unwrap();
+            if seed % 2 == 0 {
+                world.cluster().stop(0);
+            } else {
+                world.cluster().crash(0);
+            }
+            drop(lease);
+            world.sleep(60 * SECOND).await;
+            if seed % 2 == 0 {
+                world.cluster().resume(0);
+            } else {
+                world.cluster().restart(0);
+            }
+            world.sleep(5 * SECOND).await;
+        });
+        assert_eq!(deadlines(&world).len(), 0, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_grant_takes_no_longer_than_it_may_even_if_its_lease_has_to_be_renewed_at_once() {
+    for seed in 0..20 {
+        let world = World::new(seed);
+        world.block_on(async {
+            let client = client(&world);
+            client.put("so that it is", "connected").await.unwrap();
+            world.cluster().stop(0);
+            let call = client.lease(4 * SECOND).timeout(6 * SECOND);
+            let trouble = async {
+                // Half of its time is over when the answer comes, and the renewal gets none.
+                world.sleep(5 * SECOND).await;
+                world.cluster().resume(0);
+                while deadlines(&world).is_empty() {
+                    world.sleep(Duration::from_micros(10)).await;
+                }
+                world.cluster().stop(0);
+            };
+            let begun = world.now();
+            let (granted, ()) = futures_util::future::join(call.into_future(), trouble).await;
+            assert!(granted.is_err(), "seed {seed}: {granted:?}");
+            let took = world.now() - begun;
+            assert!(took <= 6 * SECOND, "seed {seed}: {took:?}");
+        });
+    }
+}
+
+#[test]
 fn a_lease_is_not_held_up_by_grants_that_may_never_come() {
     let world = World::new(1);
     world.block_on(async {
@@ -317,4 +394,62 @@ fn nobody_is_deceived_by_one_member_in_seconds_of_trouble() {
 #[test]
 fn nobody_is_deceived_by_a_cluster_in_seconds_of_trouble() {
     runs(300, 3);
+}
+
+#[test]
+fn no_registration_takes_its_own_keys_for_those_of_others() {
+    let again = Mutex::new(0);
+    seeds(200, |seed| {
+        let world = World::builder(seed)
+            .faults(Faults::frequent())
+            .schedule(Schedule::every(SECOND).longest(4 * SECOND))
+            .build();
+        world.block_on(async {
+            let client = client(&world);
+            let call = client.lease(2 * SECOND).register([Put::new("mine", "v")]);
+            let Ok(registration) = call.await else {
+                return;
+            };
+            let mut states = registration.states();
+            let watching = async {
+                while let Some(state) = states.next().await {
+                    if let RegistrationState::Registered { taken, .. } = state {
+                        assert!(taken.is_empty(), "at {:?} {taken:?}", world.elapsed());
+                        *again.lock().unwrap() += 1;
+                    }
+                }
+            };
+            let trouble = world.sleep(60 * SECOND);
+            futures_util::future::select(std::pin::pin!(watching), trouble).await;
+            world.calm_down();
+            world.sleep(30 * SECOND).await;
+            let RegistrationState::Registered { lease, taken } = registration.state() else {
+                panic!("{registration:?}");
+            };
+            assert!(taken.is_empty(), "{taken:?}");
+            let found = client.get("mine").await.unwrap();
+            assert_eq!(found.first().map(|pair| pair.lease), Some(lease));
+        });
+    });
+    assert!(*again.lock().unwrap() > 400, "{again:?}");
+}
+
+#[test]
+fn a_registration_withdrawn_after_the_loss_of_its_lease_leaves_nothing_behind() {
+    for seed in 0..20 {
+        let world = World::new(seed);
+        world.block_on(async {
+            let client = client(&world);
+            let call = client.lease(5 * SECOND).register([Put::new("mine", "v")]);
+            let registration = call.await.unwrap();
+            world.cluster().crash(0);
+            world.sleep(20 * SECOND).await;
+            assert!(matches!(registration.state(), RegistrationState::Lost { .. }));
+            // A member that starts gives each lease its full time.
+            world.cluster().restart(0);
+            assert_eq!(deadlines(&world).len(), 1);
+            registration.withdraw().await.unwrap();
+            assert_eq!(deadlines(&world).len(), 0, "seed {seed}");
+        });
+    }
 }

@@ -25,7 +25,7 @@
 //!
 //! Where streams do not open and single exchanges work (something on the way holds requests back until they are
 //! complete), renewals are sent as exchanges of their own, `poll_step: RenewAlone`. After each failure to open a
-//! stream what is due is tried that way. A lease whose renewal a server refuses is renewed alone as well: a refusal ends the stream
+//! stream what is due is tried that way, until one answer shows that it is streams that fail. A lease whose renewal a server refuses is renewed alone as well: a refusal ends the stream
 //! for all.
 //!
 //! # Why the deadline comes before the server's
@@ -77,7 +77,7 @@ pub use self::state::LeaseState;
 pub use self::step::KeeperStep;
 use self::step::MIN_ATTEMPT;
 use super::Backoff;
-use crate::error::{ClusterChanged, Error, ErrorKind, LostReason};
+use crate::error::{Error, ErrorKind, LostReason};
 use crate::runtime::later;
 
 /// How often in a row a stream must fail to open where a single exchange works, until streams are given up.
@@ -104,8 +104,8 @@ pub struct LeaseKeeper {
     backoff: Backoff,
     /// How many streams in a row were left because they kept silent.
     silences: u32,
-    /// Whether what is ready goes alone for once, because a stream did not open.
-    detour: Detour,
+    /// Whether what is ready goes alone, because a stream did not open: until one exchange shows what is to blame.
+    on_detour: bool,
     /// How many streams in a row did not open although an exchange went through right after.
     doubts: u32,
     /// No stream before this time.
@@ -118,16 +118,6 @@ enum Stream {
     Closed { not_before: Option<Instant> },
     Opening,
     Open { heard_at: Instant },
-}
-
-/// After a stream that did not open: what is ready is renewed alone, which also shows what is to blame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Detour {
-    No,
-    /// Under way, and nothing has come of it yet.
-    Tried,
-    /// Under way, and exchanges go through.
-    Works,
 }
 
 impl LeaseKeeper {
@@ -166,7 +156,7 @@ impl LeaseKeeper {
             must_reopen: false,
             backoff: Backoff::default(),
             silences: 0,
-            detour: Detour::No,
+            on_detour: false,
             doubts: 0,
             alone_until: None,
             changes: VecDeque::new(),
@@ -196,11 +186,6 @@ impl LeaseKeeper {
         self.lose(key, LostReason::Revoked);
     }
 
-    /// Takes note that the cluster is another one than the one that granted the leases.
-    pub fn handle_cluster_changed(&mut self, now: Instant, changed: ClusterChanged) {
-        self.lose_all(now, &LostReason::ClusterChanged(changed));
-    }
-
     /// Takes note that nobody drives this machine any more. It can be driven again, with new leases.
     pub fn handle_closed(&mut self, now: Instant) {
         self.lose_all(now, &LostReason::Closed);
@@ -217,16 +202,17 @@ impl LeaseKeeper {
         }
     }
 
-    /// Takes note that the stream could not be opened.
+    /// Takes note that the stream could not be opened. This and the other failures end all leases if the error says that
+    /// the cluster is another one than the one that granted them, [`ErrorKind::ClusterChanged`].
     pub fn handle_open_failed(&mut self, now: Instant, error: Error, entropy: u64) {
-        self.expire(now);
+        self.check_cluster(now, &error);
         if let Stream::Opening = self.stream {
             if let ErrorKind::Timeout(_) = error.kind() {
                 self.silences += 1;
             }
             let not_before = self.pause(now, entropy);
             if error.server().is_none() {
-                self.detour = Detour::Tried;
+                self.on_detour = true;
             }
             self.fail_stream(now, error, not_before);
         }
@@ -251,7 +237,7 @@ impl LeaseKeeper {
 
     /// Takes note that the stream ended: with an error, or with none although nobody had closed it.
     pub fn handle_stream_failed(&mut self, now: Instant, error: Error, entropy: u64) {
-        self.expire(now);
+        self.check_cluster(now, &error);
         if let Stream::Open { .. } = self.stream {
             let not_before = self.pause(now, entropy);
             self.fail_stream(now, error, not_before);
@@ -261,8 +247,9 @@ impl LeaseKeeper {
     /// Takes the answer to [`KeeperStep::RenewAlone`], sent at `sent_at`.
     pub fn handle_renewed(&mut self, now: Instant, key: LeaseKey, sent_at: Instant, ttl: i64) {
         self.expire(now);
-        if self.detour == Detour::Tried {
-            self.detour = Detour::Works;
+        if self.on_detour {
+            // Not until all are renewed: of many there are always some that wait.
+            self.on_detour = false;
             self.doubts += 1;
             if self.doubts >= STREAM_DOUBTS {
                 self.alone_until = Some(later(now, Self::STREAM_RETRY));
@@ -274,9 +261,9 @@ impl LeaseKeeper {
 
     /// Takes note that [`KeeperStep::RenewAlone`] failed.
     pub fn handle_renewal_failed(&mut self, now: Instant, key: LeaseKey, error: Error, entropy: u64) {
-        self.expire(now);
+        self.check_cluster(now, &error);
         if !is_refusal(&error) {
-            self.detour = Detour::No;
+            self.on_detour = false;
         }
         let Some(kept) = self.leases.get(&key) else {
             return;

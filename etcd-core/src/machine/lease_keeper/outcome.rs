@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::kept::{Kept, Renewal};
-use super::{Detour, LeaseKeeper, LeaseKey, Stream};
-use crate::error::{Error, Fault, LostReason};
+use super::{LeaseKeeper, LeaseKey, Stream};
+use crate::error::{Error, ErrorKind, Fault, LostReason};
 
 impl LeaseKeeper {
     /// Loses the leases whose deadlines have come.
@@ -28,6 +28,14 @@ impl LeaseKeeper {
         self.expire(now);
         while let Some((_, key)) = self.agenda.deadlines.first().copied() {
             self.lose(key, reason.clone());
+        }
+    }
+
+    /// Looks at the deadlines, and loses all leases if an error says that the cluster is not theirs.
+    pub(super) fn check_cluster(&mut self, now: Instant, error: &Error) {
+        self.expire(now);
+        if let ErrorKind::ClusterChanged(changed) = error.kind() {
+            self.lose_all(now, &LostReason::ClusterChanged(*changed));
         }
     }
 
@@ -117,7 +125,7 @@ impl LeaseKeeper {
         self.in_flight.drain();
         self.stream = Stream::Closed { not_before: None };
         self.must_reopen = false;
-        self.detour = Detour::No;
+        self.on_detour = false;
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::agenda::Entry;
 use super::in_flight::Sent;
 use super::kept::Renewal;
-use super::{Detour, LeaseKeeper, LeaseKey, STREAM_DOUBTS, Stream};
+use super::{LeaseKeeper, LeaseKey, STREAM_DOUBTS, Stream};
 use crate::error::{Timeout, TimeoutPhase};
 use crate::runtime::later;
 
@@ -108,7 +108,7 @@ impl LeaseKeeper {
         if next.is_none() && (is_overdue || self.goes_alone()) {
             next = self.agenda.ready.first();
             if next.is_none() && self.agenda.alone == 0 {
-                self.detour = Detour::No;
+                self.on_detour = false;
             }
         }
         let (deadline, key) = *next?;
@@ -133,7 +133,7 @@ impl LeaseKeeper {
     fn goes_alone(&self) -> bool {
         // Nobody waits for a stream that most likely does not open.
         let is_doubtful = self.doubts >= STREAM_DOUBTS && matches!(self.stream, Stream::Opening);
-        self.alone_until.is_some() || self.detour != Detour::No || is_doubtful
+        self.alone_until.is_some() || self.on_detour || is_doubtful
     }
 
     fn renew(&mut self, now: Instant) -> Option<KeeperStep> {
@@ -157,7 +157,9 @@ impl LeaseKeeper {
         };
         let mut first = self.agenda.ready.first();
         if self.doubts >= STREAM_DOUBTS {
-            first = self.agenda.deadlines.iter().rev().find(may_go);
+            // What failed to open the last stream is ready, and must not wait for another to become due.
+            let can_afford_it = self.agenda.deadlines.iter().rev().find(may_go);
+            first = can_afford_it.or(first);
         } else if first.is_none() && self.must_reopen {
             first = self.agenda.deadlines.iter().find(may_go);
         }

@@ -2,8 +2,9 @@ mod world;
 
 use std::time::{Duration, Instant};
 
-use self::world::{Dice, Network, World};
+use self::world::{Dice, Network, World, silence};
 use super::*;
+use crate::error::{ClusterChanged, Code, EtcdError, ServerError};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -190,7 +191,7 @@ fn a_refused_lease_is_renewed_alone_until_it_is_lost_and_the_others_live() {
     let LostReason::Expired { cause: Some(cause) } = world.reason(bad) else {
         panic!("{:?}", world.state(bad));
     };
-    assert_eq!(cause.etcd(), Some(crate::error::EtcdError::PermissionDenied));
+    assert_eq!(cause.etcd(), Some(EtcdError::PermissionDenied));
     assert!(matches!(world.state(good), LeaseState::Alive { .. }));
     assert!(
         world.opens <= 3 && world.sent_alone < 30,
@@ -277,6 +278,57 @@ fn where_streams_do_not_open_renewals_go_alone() {
 }
 
 #[test]
+fn more_leases_than_can_be_renewed_alone_come_back_to_the_stream() {
+    let mut world = World::new(12);
+    world.one_way = (20, 20);
+    let leases: Vec<_> = (1..=10_000).map(|id| (id, world.grant(id, 30))).collect();
+    // One stream does not open.
+    world.duplex_works = false;
+    world.run_until(12 * SECOND, |_| {});
+    assert_eq!(world.opens, 1);
+    world.duplex_works = true;
+    world.run_until(60 * SECOND, |_| {});
+    nobody_is_deceived(&world, &leases);
+    let held = leases.iter().filter(|(_, key)| world.state(*key).is_held());
+    assert_eq!(held.count(), leases.len());
+    assert!(world.sent_alone < 200, "{}", world.sent_alone);
+}
+
+#[test]
+fn a_lease_that_was_to_open_a_stream_after_doubts_is_tried_again_when_a_server_could_not() {
+    let mut now = Instant::now();
+    let mut keeper = LeaseKeeper::new(SECOND);
+    let key = keeper.handle_lease(7, now, 900);
+    // Streams are given up.
+    for _ in 0..STREAM_DOUBTS {
+        now += 300 * SECOND;
+        let step = keeper.poll_step(now);
+        assert!(matches!(step, KeeperStep::Open { first: 7, .. }), "{step:?}");
+        keeper.handle_open_failed(now, silence(), 0);
+        let step = keeper.poll_step(now);
+        assert!(matches!(step, KeeperStep::RenewAlone { id: 7, .. }), "{step:?}");
+        keeper.handle_renewed(now, key, now, 900);
+        assert!(matches!(keeper.poll_step(now), KeeperStep::Wait { .. }));
+    }
+    // When they get another chance, the cluster has no leader for a moment.
+    now += 300 * SECOND;
+    let step = keeper.poll_step(now);
+    assert!(matches!(step, KeeperStep::RenewAlone { id: 7, .. }), "{step:?}");
+    keeper.handle_renewed(now, key, now, 900);
+    let _ = keeper.poll_step(now);
+    now += LeaseKeeper::STREAM_RETRY - 301 * SECOND;
+    let _ = keeper.poll_step(now);
+    now += SECOND;
+    let step = keeper.poll_step(now);
+    assert!(matches!(step, KeeperStep::Open { first: 7, .. }), "{step:?}");
+    let no_leader = ServerError::new(Code::Unavailable, &EtcdError::NoLeader.to_string());
+    keeper.handle_open_failed(now, ErrorKind::from(no_leader).into(), 0);
+    now += SECOND;
+    let step = keeper.poll_step(now);
+    assert!(matches!(step, KeeperStep::Open { first: 7, .. }), "{step:?}");
+}
+
+#[test]
 fn a_lease_does_not_wait_for_a_stream_that_takes_its_time_to_open() {
     let now = Instant::now();
     let mut keeper = LeaseKeeper::new(60 * SECOND);
@@ -335,7 +387,7 @@ fn what_ends_all_leases_says_so_of_each() {
     };
     let mut keeper = LeaseKeeper::new(SECOND);
     let keys = [keeper.handle_lease(1, now, 10), keeper.handle_lease(2, now, 10)];
-    keeper.handle_cluster_changed(now, changed);
+    keeper.handle_renewal_failed(now, keys[0], changed.into(), 0);
     let third = keeper.handle_lease(3, now, 10);
     keeper.handle_closed(now);
     let reasons: Vec<_> = keys
@@ -351,6 +403,41 @@ fn what_ends_all_leases_says_so_of_each() {
             LostReason::Closed
         ]
     ));
+}
+
+#[test]
+fn a_stream_that_shows_another_cluster_is_over_for_later_leases_too() {
+    let now = Instant::now();
+    let changed = ClusterChanged::ClusterId {
+        expected: 1,
+        actual: 2,
+    };
+    for is_open in [false, true] {
+        let mut keeper = LeaseKeeper::new(SECOND);
+        let old = keeper.handle_lease(1, now, 30);
+        let now = now + 10 * SECOND;
+        assert!(matches!(keeper.poll_step(now), KeeperStep::Open { first: 1, .. }));
+        if is_open {
+            keeper.handle_opened(now);
+            keeper.handle_stream_failed(now, changed.into(), 0);
+        } else {
+            keeper.handle_open_failed(now, changed.into(), 0);
+        }
+        let state = keeper.state(old, now).unwrap();
+        let reason = state.lost();
+        assert!(matches!(reason, Some(LostReason::ClusterChanged(_))), "{state:?}");
+        // Granted before anybody has asked what to do next.
+        let new = keeper.handle_lease(2, now, 30);
+        let now = now + 10 * SECOND;
+        let mut step = keeper.poll_step(now);
+        // If it did not open, an exchange shows what is to blame.
+        if let KeeperStep::RenewAlone { key, id: 2, .. } = step {
+            assert!(!is_open && key == new);
+            keeper.handle_renewed(now, new, now, 30);
+            step = keeper.poll_step(now + 10 * SECOND);
+        }
+        assert!(matches!(step, KeeperStep::Open { first: 2, .. }), "{step:?}");
+    }
 }
 
 #[test]

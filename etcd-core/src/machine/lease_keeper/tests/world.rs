@@ -413,7 +413,7 @@ fn cut() -> Error {
     TransportError::new(TransportErrorKind::Closed, Delivery::MaybeSent).into()
 }
 
-fn silence() -> Error {
+pub(super) fn silence() -> Error {
     crate::error::Timeout::new(crate::error::TimeoutPhase::Response).into()
 }
 
