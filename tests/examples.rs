@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use etcd_process::{Dialect, shared};
+use etcd_process::{Dialect, Server, shared};
 
 /// Each example with lines that it has to print.
 macro_rules! examples {
@@ -138,6 +138,21 @@ fn any_runtime_prints_what_is_expected(dialect: Dialect) {
         }
     }
     leaves_nothing("any_runtime", dialect);
+}
+
+/// Only there does the server count nobody else's.
+#[test]
+fn watch_has_all_its_watches_on_one_stream_of_a_server_of_its_own() {
+    for dialect in Dialect::ALL {
+        let server = Server::start(dialect);
+        let output = Command::new(executable("watch"))
+            .env("ETCD_ENDPOINTS", server.client_url())
+            .output()
+            .unwrap();
+        let printed = stdout("watch", &output);
+        let counted = "the server counts 102 watches on 1 streams";
+        assert!(printed.lines().any(|line| line == counted), "{printed}");
+    }
 }
 
 #[test]
