@@ -94,6 +94,17 @@ examples! {
         "before: Put b\"watch/log\" = b\"first\"",
         "after: Put b\"watch/log\" = b\"while nobody watched\"",
     }
+    observe {
+        "at first: b\"observe/config/color\" = b\"blue\"",
+        "then: Put b\"observe/config/color\", before Some(b\"blue\")",
+        "then: Delete b\"observe/config/color\", before Some(b\"green\")",
+        "in memory: b\"observe/service/a\" = b\"10.0.0.1\"",
+        "in memory: b\"observe/service/b\" = b\"10.0.0.2\"",
+        "and after a deletion: 1 left",
+        "nobody leads",
+        "leads: b\"ada\"",
+        "leads: b\"ada, with a plan\"",
+    }
     core_by_hand {
         "b\"core_by_hand/greeting\" = b\"hello again\", written 2 times",
         "event: b\"hello\"",
@@ -183,8 +194,23 @@ fn without_endpoints_the_quickstart_runs_on_an_etcd_of_its_own() {
 }
 
 #[test]
+fn without_endpoints_observe_runs_on_an_etcd_of_its_own() {
+    let output = Command::new(executable("observe"))
+        .env_remove("ETCD_ENDPOINTS")
+        .output()
+        .unwrap();
+    let printed = stdout("observe", &output);
+    assert!(
+        printed.ends_with("leads: b\"ada, with a plan\"\nnobody leads\n"),
+        "{printed}"
+    );
+}
+
+#[test]
 fn without_endpoints_each_other_example_says_what_to_set() {
-    let names = NAMES.iter().filter(|name| **name != "quickstart");
+    let names = NAMES
+        .iter()
+        .filter(|name| !["quickstart", "observe"].contains(name));
     for name in names.chain(&["any_runtime"]) {
         let output = Command::new(executable(name))
             .env_remove("ETCD_ENDPOINTS")
