@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use etcd_process::{Dialect, shared};
+use etcd_process::{Dialect, Server, shared};
 
 /// Each example with lines that it has to print.
 macro_rules! examples {
@@ -94,6 +94,17 @@ examples! {
         "before: Put b\"watch/log\" = b\"first\"",
         "after: Put b\"watch/log\" = b\"while nobody watched\"",
     }
+    observe {
+        "at first: b\"observe/config/color\" = b\"blue\"",
+        "then: Put b\"observe/config/color\", before Some(b\"blue\")",
+        "then: Delete b\"observe/config/color\", before Some(b\"green\")",
+        "in memory: b\"observe/service/a\" = b\"10.0.0.1\"",
+        "in memory: b\"observe/service/b\" = b\"10.0.0.2\"",
+        "and after a deletion: 1 left",
+        "nobody leads",
+        "leads: b\"ada\"",
+        "leads: b\"ada, with a plan\"",
+    }
     core_by_hand {
         "b\"core_by_hand/greeting\" = b\"hello again\", written 2 times",
         "event: b\"hello\"",
@@ -140,6 +151,21 @@ fn any_runtime_prints_what_is_expected(dialect: Dialect) {
     leaves_nothing("any_runtime", dialect);
 }
 
+/// Only there does the server count nobody else's.
+#[test]
+fn watch_has_all_its_watches_on_one_stream_of_a_server_of_its_own() {
+    for dialect in Dialect::ALL {
+        let server = Server::start(dialect);
+        let output = Command::new(executable("watch"))
+            .env("ETCD_ENDPOINTS", server.client_url())
+            .output()
+            .unwrap();
+        let printed = stdout("watch", &output);
+        let counted = "the server counts 102 watches on 1 streams";
+        assert!(printed.lines().any(|line| line == counted), "{printed}");
+    }
+}
+
 #[test]
 fn status_shows_every_endpoint_even_one_that_is_down() {
     // Port 9 is "discard"; nobody serves it here, and a refusal comes at once.
@@ -168,8 +194,23 @@ fn without_endpoints_the_quickstart_runs_on_an_etcd_of_its_own() {
 }
 
 #[test]
+fn without_endpoints_observe_runs_on_an_etcd_of_its_own() {
+    let output = Command::new(executable("observe"))
+        .env_remove("ETCD_ENDPOINTS")
+        .output()
+        .unwrap();
+    let printed = stdout("observe", &output);
+    assert!(
+        printed.ends_with("leads: b\"ada, with a plan\"\nnobody leads\n"),
+        "{printed}"
+    );
+}
+
+#[test]
 fn without_endpoints_each_other_example_says_what_to_set() {
-    let names = NAMES.iter().filter(|name| **name != "quickstart");
+    let names = NAMES
+        .iter()
+        .filter(|name| !["quickstart", "observe"].contains(name));
     for name in names.chain(&["any_runtime"]) {
         let output = Command::new(executable(name))
             .env_remove("ETCD_ENDPOINTS")

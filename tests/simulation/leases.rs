@@ -12,6 +12,7 @@ use etcd_embedded::sim::{Disturbance, Faults, Schedule, World, seeds};
 
 use futures_util::future::{FutureExt, join_all};
 
+use crate::happened::all_happened;
 use crate::pace::Pace;
 use crate::trial::{Task, Trial};
 use crate::writers::client;
@@ -58,8 +59,9 @@ async fn grant(world: &World, count: u64) -> Vec<Lease> {
 
 #[test]
 fn no_fault_makes_a_holder_believe_in_a_lease_that_the_server_let_go() {
+    const SEEDS: u64 = 40;
     let (held, lost) = (Mutex::new(0), Mutex::new(0));
-    seeds(40, |seed| {
+    seeds(SEEDS, |seed| {
         let world = World::builder(seed)
             .faults([Faults::none(), Faults::rare(), Faults::frequent()][seed as usize % 3].clone())
             .schedule(Schedule::every(4 * SECOND))
@@ -79,13 +81,17 @@ fn no_fault_makes_a_holder_believe_in_a_lease_that_the_server_let_go() {
         });
     });
     let (held, lost) = (held.into_inner().unwrap(), lost.into_inner().unwrap());
-    eprintln!("{held} leases outlived two minutes of faults, {lost} were lost in time");
+    all_happened(
+        SEEDS,
+        [("held for two minutes of faults", held), ("lost in time", lost)],
+    );
 }
 
 #[test]
 fn the_loss_of_a_lease_is_told_before_the_server_may_let_it_go() {
+    const SEEDS: u64 = 40;
     let told = Mutex::new(0);
-    seeds(40, |seed| {
+    seeds(SEEDS, |seed| {
         // A process that does not run cannot be told anything in time.
         let schedule = Schedule::every(3 * SECOND)
             .without(Disturbance::SuspendClients)
@@ -116,7 +122,7 @@ fn the_loss_of_a_lease_is_told_before_the_server_may_let_it_go() {
             futures_util::future::select(holders, world.sleep(120 * SECOND)).await;
         });
     });
-    assert_ne!(*told.lock().unwrap(), 0, "no lease was lost");
+    all_happened(SEEDS, [("lost in time", told.into_inner().unwrap())]);
 }
 
 #[test]
@@ -382,8 +388,7 @@ fn runs(count: u64, members: usize) {
     seeds(count, |seed| {
         told += run(&Trial::new(seed, Pace::LEASES, members));
     });
-    eprintln!("{told} leases were lost in time");
-    assert_ne!(told, 0, "no lease was lost");
+    all_happened(count, [("lost in time", told)]);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod broken_clients;
 mod chronicle;
 mod determinism;
 mod elections;
+mod happened;
 mod hour;
 mod leases;
 mod logins;

@@ -13,6 +13,7 @@ mod wish;
 use etcd_embedded::sim::seeds;
 use etcd_guarantees::{ObserverItem, Recorder};
 
+use crate::happened::all_happened;
 use crate::pace::Pace;
 use crate::trial::{Task, Trial};
 use line::Line;
@@ -98,7 +99,7 @@ fn run(trial: &Trial, observers: usize, mirrors: usize) -> Told {
     told
 }
 
-/// Runs seeds, and says what happened in them.
+/// Runs seeds, and sees to it that everything happened in them.
 fn runs(count: u64, pace: Pace, members: usize, observers: usize, mirrors: usize) {
     let mut all = Told::default();
     seeds(count, |seed| {
@@ -110,7 +111,16 @@ fn runs(count: u64, pace: Pace, members: usize, observers: usize, mirrors: usize
         all.caught_up += told.caught_up;
         all.cut_off += told.cut_off;
     });
-    eprintln!("{all:?}");
+    all_happened(
+        count,
+        [
+            ("changes", all.changes),
+            ("differences", all.differences),
+            ("views", all.views),
+            ("caught up", all.caught_up),
+            ("cut off", all.cut_off),
+        ],
+    );
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod wish;
 use etcd_embedded::sim::seeds;
 use etcd_guarantees::{Recorder, WatchItem};
 
+use crate::happened::all_happened;
 use crate::pace::Pace;
 use crate::trial::{Reached, Task, Trial};
 use wish::Wish;
@@ -72,7 +73,7 @@ fn run(trial: &Trial, watches: usize, compacts: bool) -> Told {
     told
 }
 
-/// Runs seeds, and says what happened in them.
+/// Runs seeds, and sees to it that everything happened in them.
 fn runs(count: u64, pace: Pace, members: usize, watches: usize) {
     let mut all = Told::default();
     seeds(count, |seed| {
@@ -82,7 +83,15 @@ fn runs(count: u64, pace: Pace, members: usize, watches: usize) {
         all.compactions += told.compactions;
         all.lags += told.lags;
     });
-    eprintln!("{all:?}");
+    let Told {
+        events,
+        compactions,
+        lags,
+    } = all;
+    all_happened(
+        count,
+        [("events", events), ("compactions", compactions), ("lags", lags)],
+    );
 }
 
 #[test]

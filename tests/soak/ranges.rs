@@ -71,7 +71,10 @@ pub(crate) async fn run(soak: &Soak, client: Client) {
                     position,
                     compact_revision,
                 }) => {
-                    ranges.compacted(&handle, *position, *compact_revision).await;
+                    let keys = error.keys().expect("it says which range it was");
+                    ranges
+                        .compacted(&handle, keys, *position, *compact_revision)
+                        .await;
                 }
                 kind => panic!("{kind:?}"),
             },
@@ -119,15 +122,24 @@ impl Ranges<'_> {
         }
     }
 
-    /// The error does not say which range it ended, but that one is no longer there. It begins anew after what is gone.
-    async fn compacted(&mut self, handle: &WatchHandle, position: i64, compact_revision: i64) {
+    /// The range has ended, and begins anew after what is gone.
+    async fn compacted(
+        &mut self,
+        handle: &WatchHandle,
+        keys: &KeyRange,
+        position: i64,
+        compact_revision: i64,
+    ) {
         let soak = self.soak;
         soak.tally.note(NAME, |counts| counts.compacted += 1);
         let compact_revision = soak.compactions.excuse(position, compact_revision);
         let left = handle.keys();
-        assert_eq!(left.len() + 1, self.present.len(), "{left:?}");
-        let gone = self.present.iter().find(|(keys, _)| !left.contains(keys));
-        let (keys, record) = gone.expect("one range has ended");
+        assert!(
+            left.len() + 1 == self.present.len() && !left.contains(keys),
+            "{left:?}"
+        );
+        let gone = self.present.iter().find(|(present, _)| present == keys);
+        let (keys, record) = gone.expect("a range that was added and not removed");
         record.push(soak.world.now(), WatchItem::Compacted { compact_revision });
         let revision = compact_revision + 1;
         // Before the watch is asked for more: it ends once it is over nothing.

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 
 use super::{Server, World, eventually, pause};
 
-const LOGINS: &str = "grpc_server_started_total{grpc_method=\"Authenticate\",\
+pub(super) const LOGINS: &str = "grpc_server_started_total{grpc_method=\"Authenticate\",\
     grpc_service=\"etcdserverpb.Auth\",grpc_type=\"unary\"}";
 
 pub(crate) async fn users_and_roles_are_added_read_listed_and_deleted(world: World) {
@@ -128,22 +128,7 @@ pub(crate) async fn tokens_that_expired_or_were_lost_are_renewed_unseen_with_one
     let app = login(&server, "app", "app-1").connect().await.unwrap();
     many_calls(&app).await;
 
-    // One from after the last call, so that it ends after the client's. Each use prolongs it.
-    let token = app.auth().authenticate("app", "app-1").await.unwrap().token;
-    let by_hand = World::builder()
-        .endpoint(server.client_url())
-        .token(token)
-        .build()
-        .unwrap();
-    let idle = std::cell::Cell::new(2 * ttl);
-    eventually("the token expires", || async {
-        pause(idle.replace(2 * idle.get())).await;
-        let error = by_hand.get("app/k").await.err()?;
-        assert_eq!(error.etcd(), Some(EtcdError::InvalidAuthToken));
-        assert!(error.is_auth_stale());
-        Some(())
-    })
-    .await;
+    tokens_expire(&server, ttl).await;
     let logins = server.metric(LOGINS).unwrap();
     many_calls(&app).await;
     assert_eq!(server.metric(LOGINS), Some(logins + 1.0));
@@ -210,6 +195,27 @@ pub(crate) async fn with_auth(server: &Server) {
         .unwrap();
     auth.user_grant_role("app", "app").await.unwrap();
     auth.enable().await.unwrap();
+}
+
+/// Waits until every token has expired that nobody uses meanwhile.
+pub(crate) async fn tokens_expire(server: &Server, ttl: Duration) {
+    // One that is younger than those, so that it ends after them. Each use prolongs it.
+    let anonymous = World::client_of(server);
+    let token = anonymous.auth().authenticate("app", "app-1").await.unwrap().token;
+    let by_hand = World::builder()
+        .endpoint(server.client_url())
+        .token(token)
+        .build()
+        .unwrap();
+    let idle = std::cell::Cell::new(2 * ttl);
+    eventually("the token expires", || async {
+        pause(idle.replace(2 * idle.get())).await;
+        let error = by_hand.get("app/k").await.err()?;
+        assert_eq!(error.etcd(), Some(EtcdError::InvalidAuthToken));
+        assert!(error.is_auth_stale());
+        Some(())
+    })
+    .await;
 }
 
 fn login(server: &Server, name: &str, password: &str) -> anyetcd::ClientBuilder {

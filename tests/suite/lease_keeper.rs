@@ -93,9 +93,11 @@ pub(crate) async fn a_refresh_gives_the_full_time_and_finds_out_what_is_gone(wor
     let lease = world.client.lease(600 * SECOND).await.unwrap();
     let before = lease.state().deadline().unwrap();
     World::until(async || lease.remaining().await.unwrap() <= 598 * SECOND).await;
+    let refreshed_at = Instant::now();
     lease.refresh().await.unwrap();
     assert!(lease.state().deadline().unwrap() >= before + SECOND);
-    assert!(lease.remaining().await.unwrap() >= 599 * SECOND);
+    let remaining = lease.remaining().await.unwrap();
+    assert!(remaining + refreshed_at.elapsed() >= 599 * SECOND, "{remaining:?}");
     // Its next renewal is minutes away.
     world.client.leases().revoke(lease.id()).await.unwrap();
     assert!(lease.is_held());
@@ -113,9 +115,9 @@ pub(crate) async fn many_leases_share_one_connection(world: World) {
     let client = World::builder().endpoint(proxy.url()).http(one).build().unwrap();
     let mut leases = Vec::new();
     for _ in 0..300 {
-        leases.push(client.lease(3 * SECOND).await.unwrap());
+        leases.push(client.lease(10 * SECOND).await.unwrap());
     }
-    pause(7 * SECOND).await;
+    pause(12 * SECOND).await;
     assert!(leases.iter().all(Lease::is_held));
     let count = World::client_of(&server).leases().list().await.unwrap().leases.len();
     assert_eq!(count, 300);
@@ -131,10 +133,10 @@ pub(crate) async fn a_lease_outlives_cut_connections(world: World) {
     let server = world.own_server();
     let proxy = Proxy::new(server.client_addr());
     let client = World::builder().endpoint(proxy.url()).build().unwrap();
-    let lease = client.lease(3 * SECOND).await.unwrap();
+    let lease = client.lease(10 * SECOND).await.unwrap();
     client.put("k", "v").lease(lease.id()).await.unwrap();
     let mut states = lease.states();
-    for _ in 0..20 {
+    for _ in 0..48 {
         pause(SECOND / 4).await;
         proxy.lead_to(server.client_addr());
     }
@@ -153,12 +155,16 @@ pub(crate) async fn a_lease_of_five_seconds_outlives_a_restart_that_takes_two(wo
     client.put("k", "v").lease(lease.id()).await.unwrap();
     let mut states = lease.states();
     states.next().await;
-    // With its renewal due, so that it meets a server that is down.
-    pause(2 * SECOND).await;
+    // Right after a renewal, so that all of its time is left for the outage and the start.
+    let granted_until = lease.state().deadline();
+    World::until(async || lease.state().deadline() > granted_until).await;
     server.kill();
+    let killed_at = Instant::now();
+    // The next renewal meets a server that is down.
     let degraded = states.next().await;
     assert!(matches!(degraded, Some(LeaseState::Degraded { .. })), "{degraded:?}");
-    pause(2 * SECOND).await;
+    // The start takes the rest of the two seconds.
+    pause((SECOND * 3 / 2).saturating_sub(killed_at.elapsed())).await;
     server.restart();
     let alive = states.next().await;
     assert!(matches!(alive, Some(LeaseState::Alive { .. })), "{alive:?}");
@@ -175,9 +181,12 @@ pub(crate) async fn a_lease_whose_server_is_stopped_is_lost_before_its_time_ends
     pause(2 * SECOND).await;
     server.freeze();
     let frozen_at = Instant::now();
+    // Its last renewal was sent before the server was stopped, and the server counts from when it came. How soon somebody
+    // hears of the loss is up to a machine that may be busy; since when the lease is lost is not.
+    let deadline = lease.state().deadline().unwrap();
+    assert!(deadline <= frozen_at + 5 * SECOND, "{:?}", deadline - frozen_at);
     let lost = lease.lost().await;
-    // Its last renewal was sent before the server was stopped, and so was the time to live counted by the server.
-    assert!(frozen_at.elapsed() < 5 * SECOND, "{:?}", frozen_at.elapsed());
+    assert!(Instant::now() >= deadline, "{lost:?}");
     let LostReason::Expired { cause: Some(cause) } = lost.reason() else {
         panic!("{lost:?}");
     };
@@ -284,9 +293,9 @@ pub(crate) async fn where_requests_are_held_back_leases_are_renewed_one_by_one(w
         .unwrap();
     let mut leases = Vec::new();
     for _ in 0..20 {
-        leases.push(client.lease(3 * SECOND).await.unwrap());
+        leases.push(client.lease(10 * SECOND).await.unwrap());
     }
-    pause(10 * SECOND).await;
+    pause(12 * SECOND).await;
     for lease in &leases {
         assert!(lease.is_held() && exists(&world.client, lease.id()).await, "{lease:?}");
     }

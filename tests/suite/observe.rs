@@ -1,15 +1,12 @@
 //! Ranges that are read and then followed.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use anyetcd::message::EventType;
 use anyetcd::{Client, KeyValue, Mirror, ObservationStatus, Observe, Observed, Put, Txn, prefix};
 
 use super::proxy::Proxy;
-use super::{World, eventually, pause};
-
-const SECOND: Duration = Duration::from_secs(1);
+use super::{World, eventually};
 
 /// Keys with their values and the revisions that wrote them.
 type State = BTreeMap<Vec<u8>, (Vec<u8>, i64)>;
@@ -53,11 +50,11 @@ impl Follower {
 
     /// Takes all there is to be taken now.
     async fn catch_up(&mut self, observe: &mut Observe) {
-        let revision = observe.caught_up().await.unwrap();
+        let caught_up = observe.caught_up().await.unwrap();
         while let Some(next) = futures_util::FutureExt::now_or_never(observe.try_next()) {
             self.apply(next.unwrap().unwrap());
         }
-        let _ = revision;
+        assert!(self.revision <= observe.revision() && caught_up <= observe.revision());
     }
 }
 
@@ -257,13 +254,11 @@ pub(crate) async fn a_dropped_mirror_leaves_no_watcher(world: World) {
     let client = World::client_of(&server);
     let mirror = client.mirror(prefix("k/")).await.unwrap();
     let mut observe = client.observe(prefix("k/")).await.unwrap();
-    let _ = observe.caught_up().await;
+    observe.caught_up().await.unwrap();
     client.put("k/1", "v").await.unwrap();
     observe.caught_up().await.unwrap();
     mirror.sync().await.unwrap();
     server.wait_for_metric(watchers, |count| count == 2.0);
     drop((mirror, observe));
-    while server.metric(watchers) != Some(0.0) {
-        pause(SECOND / 50).await;
-    }
+    server.wait_for_metric(watchers, |count| count == 0.0);
 }

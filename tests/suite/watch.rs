@@ -84,16 +84,16 @@ pub(crate) async fn history_is_told_from_the_revision_asked_for(world: World) {
 }
 
 pub(crate) async fn a_watch_waits_for_a_revision_to_come(world: World) {
-    let (client, key) = (&world.client, world.key("k"));
-    let now = put(client, &key, "0").await;
-    // Others write to this server too: far enough away.
-    let mut watch = client.watch(&key).start_revision(now + 100_000).await.unwrap();
-    put(client, &key, "1").await;
-    let handle = watch.handle();
-    handle.add(world.key("sign")).await.unwrap();
-    put(client, &world.key("sign"), "x").await;
-    let batch = next(&mut watch).await;
-    assert_eq!(batch.keys(), &world.key("sign").into());
+    // Nobody else makes revisions there.
+    let server = world.own_server();
+    let client = World::client_of(&server);
+    let now = put(&client, "k", "0").await;
+    let mut watch = client.watch("k").start_revision(now + 3).await.unwrap();
+    for value in ["1", "2", "3"] {
+        put(&client, "k", value).await;
+    }
+    let told = events(&mut watch, 1).await;
+    assert_eq!((values(&told), told[0].kv.mod_revision), (vec!["3"], now + 3));
 }
 
 pub(crate) async fn filters_leave_out_what_they_name(world: World) {

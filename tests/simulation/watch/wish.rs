@@ -50,7 +50,7 @@ impl Wish {
             .watch(self.keys.clone())
             .buffer(self.policy)
             .buffer_limits(BufferLimits {
-                events: 10,
+                events: 4,
                 bytes: 1 << 20,
             });
         if let Some(filter) = &self.filter {
