@@ -278,8 +278,8 @@ impl Registered {
         if held.as_ref().is_none_or(|lease| !lease.is_held()) {
             // The keys may have been put under it, and the answer lost.
             tried.extend(held.as_ref().map(Lease::id));
-            let forgotten = tried.len().saturating_sub(MAX_TRIED);
-            tried.drain(..forgotten);
+            let limits = &self.call.lease.client().shared.settings.limits;
+            forget_oldest(tried, self.call.puts.len(), limits.max_txn_ops);
             // Not under the id of the old one, whose revocation may be under way.
             *held = Some(self.call.lease.clone().any_id().await?);
         }
@@ -308,9 +308,16 @@ impl Drop for Registered {
     }
 }
 
-/// How many leases are remembered under which the keys may still be: servers take so many conditions at once
-/// (`--max-txn-ops`), and the time of all others is long over.
+/// How many leases are remembered under which the keys may still be, at most: the time of all others is long over.
 const MAX_TRIED: usize = 64;
+
+/// Forgets so many leases that there is room for the others in the transaction that puts `keys` again: servers count the
+/// operations, and on top of them the conditions on one of the keys, and what is done if they hold.
+fn forget_oldest(tried: &mut Vec<i64>, keys: usize, max_txn_ops: usize) {
+    let most = MAX_TRIED.min(max_txn_ops.saturating_sub(keys + 2)).max(1);
+    let forgotten = tried.len().saturating_sub(most);
+    tried.drain(..forgotten);
+}
 
 /// Puts a key if it does not exist, or is still under one of the old leases. That it is under the new one already is the
 /// work of an attempt whose answer was lost.
@@ -354,5 +361,25 @@ impl fmt::Debug for Registration {
 impl fmt::Debug for RegistrationStates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RegistrationStates").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use etcd_core::rpc::{Limits, Request};
+
+    use super::*;
+
+    #[test]
+    fn however_many_leases_were_lost_servers_take_the_conditions() {
+        for (keys, max_txn_ops) in [(1, 4), (7, 10), (1, 128), (100, 128), (125, 128)] {
+            let mut limits = Limits::default();
+            limits.max_txn_ops = max_txn_ops;
+            let mut tried: Vec<i64> = (1..=200).collect();
+            forget_oldest(&mut tried, keys, max_txn_ops);
+            assert!(tried.ends_with(&[200]), "the newest are left");
+            let puts = (0..keys).map(|key| put_again(&Put::new(format!("k{key}"), "v"), &tried, 201));
+            Txn::new().then(puts).validate(&limits).unwrap();
+        }
     }
 }

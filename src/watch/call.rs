@@ -16,7 +16,7 @@ use super::connection::Connection;
 use super::members::{Added, MemberId, Members};
 use super::{Watch, WatchStatus};
 use crate::Client;
-use crate::client::lock;
+use crate::client::{Shared, lock};
 use crate::exchange::race;
 
 /// A watch that begins when it is awaited. Made by [`Client::watch`].
@@ -171,6 +171,11 @@ impl WatchCall {
 }
 
 impl Options {
+    /// How long it may take until a range is watched.
+    fn timeout_of(&self, shared: &Shared) -> Duration {
+        self.timeout.unwrap_or(shared.settings.timeout)
+    }
+
     /// What creates a watch over `keys`, but for where it starts.
     fn create_for(&self, keys: &KeyRange) -> WatchCreate {
         let mut create = self.create.clone();
@@ -214,7 +219,7 @@ pub(super) async fn join(
     start: Start,
 ) -> Result<()> {
     let shared = &client.shared;
-    let timeout = options.timeout.unwrap_or(shared.settings.timeout);
+    let timeout = options.timeout_of(shared);
     let deadline = later(shared.runtime.now(), timeout);
     for keys in &ranges {
         let create = message::Watch::from(options.create_for(keys));
@@ -242,10 +247,7 @@ async fn join_one(
     deadline: Instant,
 ) -> Result<()> {
     let shared = &client.shared;
-    let not_in_time = || {
-        let timeout = options.timeout.unwrap_or(shared.settings.timeout);
-        not_in_time(members, timeout)
-    };
+    let not_in_time = || not_in_time(members, options.timeout_of(shared));
     let member = loop {
         let buffer = BatchBuffer::new(options.policy, options.limits);
         let other = match members.add(keys, (revision, origin), buffer)? {

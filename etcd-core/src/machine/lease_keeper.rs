@@ -25,8 +25,8 @@
 //!
 //! Where streams do not open and single exchanges work (something on the way holds requests back until they are
 //! complete), renewals are sent as exchanges of their own, `poll_step: RenewAlone`. After each failure to open a
-//! stream what is due is tried that way, until one answer shows that it is streams that fail. A lease whose renewal a server refuses is renewed alone as well: a refusal ends the stream
-//! for all.
+//! stream what is due is tried that way, until one answer shows that it is streams that fail. A lease whose renewal a
+//! server refuses is renewed alone as well: a refusal ends the stream for all.
 //!
 //! # Why the deadline comes before the server's
 //!
