@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::start::{Started, start_on_free_ports};
 use crate::{Dialect, Server, ServerBuilder, metrics};
 
-/// How long the members may take to agree on a leader.
+/// How long the members may take to agree on a leader, or on the version of the cluster.
 const ELECTION_DEADLINE: Duration = Duration::from_secs(60);
 
 /// Servers that form one cluster.
@@ -97,7 +97,17 @@ impl Cluster {
     ///
     /// Announce its [`peer_url`](Server::peer_url) to the cluster (member add), then start it with
     /// [`restart`](Server::restart).
+    ///
+    /// A member that joins asks the others for the version of the cluster and ends at once where that is not decided
+    /// yet, which a new leader does some time after the cluster is healthy; so this waits for it.
+    ///
+    /// # Panics
+    ///
+    /// If a member that runs has heard of no version in time, or does not answer.
     pub fn new_member(&mut self) -> usize {
+        for member in self.members.iter().filter(|member| member.pid().is_some()) {
+            member.wait_for_cluster_version(ELECTION_DEADLINE);
+        }
         let index = self.members.len();
         self.members
             .push(Server::prepare(self.builder.clone(), &member_name(index)));

@@ -333,6 +333,18 @@ impl Server {
         }
     }
 
+    /// Waits until it has heard which version the whole cluster has, as it tells other members.
+    pub(crate) fn wait_for_cluster_version(&self, at_most: Duration) {
+        let deadline = Instant::now() + at_most;
+        loop {
+            match http::get(self.peer_port.number(), "/version") {
+                Ok((200, body)) if !body.contains("not_decided") => return,
+                Ok((200, _)) if Instant::now() < deadline => thread::sleep(Duration::from_millis(20)),
+                answer => panic!("{self} tells no version of its cluster: {answer:?}"),
+            }
+        }
+    }
+
     /// The text of `/metrics`, from the port that stays plain HTTP whatever the client port speaks.
     pub(crate) fn try_metrics(&self) -> Result<String, String> {
         match http::get(self.metrics_port.number(), "/metrics") {
