@@ -10,6 +10,9 @@ use super::{Code, EtcdError, Fault, Outcome, Retry};
 /// the Go runtime seldom reach 300.
 pub(super) const MAX_MESSAGE: usize = 1024;
 
+/// Under [`Code::Internal`]: the answer broke off between the server and its gateway.
+const BROKEN_OFF: &str = "unexpected EOF";
+
 /// An error that an etcd server answered with, whatever the wire.
 ///
 /// ```
@@ -34,7 +37,13 @@ impl ServerError {
     /// none.
     #[must_use]
     pub fn new(code: Code, message: &str) -> Self {
-        let kind = EtcdError::from_message(message);
+        let kind = match EtcdError::from_message(message) {
+            // Of an answer that broke off, grpc-go says what the gateway says of a request (`rpc_util.go`, `toRPCErr`).
+            EtcdError::UndecodableRequest if code == Code::Internal && message == BROKEN_OFF => {
+                EtcdError::ConnectionLost
+            }
+            kind => kind,
+        };
         let message = match kind {
             EtcdError::UndecodableRequest => Arc::from(kind.to_string()),
             _ => Arc::from(excerpt(message.as_bytes(), MAX_MESSAGE)),
@@ -129,7 +138,9 @@ impl ServerError {
         match self.kind.definition() {
             Some(row) => row.retry,
             None => match self.code {
-                Code::Unavailable | Code::DeadlineExceeded => Retry::Elsewhere,
+                // Internal, too, as etcd's own client has it (`client/v3/client.go`, `isHaltErr`): something broke off, or
+                // was mangled, on its way from the server to the gateway.
+                Code::Unavailable | Code::DeadlineExceeded | Code::Internal => Retry::Elsewhere,
                 Code::Unauthenticated => Retry::AfterLogin,
                 _ => Retry::Never,
             },
@@ -187,15 +198,31 @@ mod tests {
     #[test]
     fn only_a_refused_argument_proves_that_an_undecodable_request_was_not_applied() {
         let refused = ServerError::new(Code::InvalidArgument, "unexpected EOF");
-        assert_eq!(refused.outcome(), Outcome::NotApplied);
-        // grpc-go says the same of an answer that broke off (`rpc_util.go`, `toRPCErr`), the gateway of one that it
-        // cannot encode.
-        let broken_off = ServerError::new(Code::Internal, "unexpected EOF");
+        assert_eq!(refused.kind(), EtcdError::UndecodableRequest);
         assert_eq!(
-            (broken_off.outcome(), broken_off.fault()),
-            (Outcome::Unknown, Fault::Server)
+            (refused.outcome(), refused.retry()),
+            (Outcome::NotApplied, Retry::Never)
         );
+        // The gateway says the same of an answer that it cannot encode.
         let unencodable = ServerError::new(Code::Unknown, "proto: invalid UTF-8");
         assert_eq!(unencodable.outcome(), Outcome::Unknown);
+    }
+
+    #[test]
+    fn an_answer_that_broke_off_is_a_lost_connection_and_no_fault_of_the_request() {
+        for message in [
+            "unexpected EOF",
+            "server closed the stream without sending trailers",
+        ] {
+            let error = ServerError::new(Code::Internal, message);
+            assert_eq!(
+                (error.outcome(), error.retry(), error.fault()),
+                (Outcome::Unknown, Retry::Elsewhere, Fault::Server),
+                "{message}"
+            );
+            assert_eq!(error.message(), message);
+        }
+        let error = ServerError::new(Code::Internal, "unexpected EOF");
+        assert_eq!(error.kind(), EtcdError::ConnectionLost);
     }
 }

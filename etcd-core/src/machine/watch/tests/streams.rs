@@ -8,16 +8,24 @@ use crate::error::{Code, Error, ServerError, Timeout, TimeoutPhase};
 use crate::message::Watch;
 
 #[test]
-fn a_server_without_a_leader_is_left_for_another() {
-    let mut played = Played::new();
-    played.watch(5);
-    played.open();
-    let wire = played.sent_create().watch_id;
-    played.hear(created(wire, 9));
-    let no_leader = ServerError::new(Code::Unavailable, "etcdserver: no leader");
-    played.connection.handle_closed(played.now, no_leader.into(), 0);
-    played.pass(Duration::from_secs(1));
-    assert!(matches!(played.step(), WatchStep::Open { elsewhere: true, .. }));
+fn a_server_without_a_leader_or_whose_stream_breaks_off_behind_its_gateway_is_left_for_another() {
+    for (code, message) in [
+        (Code::Unavailable, "etcdserver: no leader"),
+        (Code::Internal, "unexpected EOF"),
+    ] {
+        let mut played = Played::new();
+        played.watch(5);
+        played.open();
+        let wire = played.sent_create().watch_id;
+        played.hear(created(wire, 9));
+        let error = ServerError::new(code, message);
+        played.connection.handle_closed(played.now, error.into(), 0);
+        played.pass(Duration::from_secs(1));
+        assert!(
+            matches!(played.step(), WatchStep::Open { elsewhere: true, .. }),
+            "{message}"
+        );
+    }
 }
 
 #[test]
