@@ -41,6 +41,9 @@ const FAULTS: [Fault; 8] = [
     Fault::CompactNext,
 ];
 
+/// So many writes that each writer has its turn.
+const A_FEW: usize = 10;
+
 /// Nobody listens here.
 const NOWHERE: &str = "127.0.0.1:1";
 
@@ -85,8 +88,10 @@ impl Disturbed {
             Fault::Tear => {
                 self.watches.tear_answers(3);
                 self.writes.tear_answers(3);
-                let is_torn = || self.watches.has_cut_all() && self.writes.has_cut_all();
-                soak.until("answers are torn", is_torn).await;
+                // There are answers only while something is written, and what this round allows may be written by now.
+                while !(self.watches.has_cut_all() && self.writes.has_cut_all()) {
+                    soak.until_written(A_FEW).await;
+                }
                 // Perhaps between two pieces of a message, when there is a long one.
                 self.watches.tear_long_answer_after(soak.dice.roll(60));
             }
