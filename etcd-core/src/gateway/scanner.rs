@@ -142,3 +142,67 @@ impl Scanner {
         serde_json::from_slice::<String>(quoted).is_ok_and(|text| text == name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where lists begin, and whether something else counts after the last of them.
+    fn lists(line: &str) -> (Vec<usize>, bool) {
+        let mut scanner = Scanner::new("events");
+        let mut lists = Vec::new();
+        let mut after_last = scanner.clone();
+        while let Some(at) = scanner.find_list(line.as_bytes()) {
+            lists.push(at);
+            after_last = scanner.clone();
+        }
+        (lists, after_last.is_replaced(line.as_bytes()))
+    }
+
+    #[test]
+    fn a_list_is_found_by_its_path_and_in_no_other_place() {
+        for line in [
+            r#"{"result":{"events":[^{},{}]}}"#,
+            r#" { "result" : { "header":{"events":[1]}, "x":["events"], "events"	: [^ ] } } "#,
+            r#"{"events":[{}],"x":{"events":[{}]},"result":{"events":[^]}}"#,
+            r#"{"\"result":{"events":[{}]},"x":"\\","r\u0065sult":{"\u0065vents":[^{}]}}"#,
+            r#"{"x":"{\"result\":{\"events\":[","result":{"x":"]}}","events":[^"#,
+        ] {
+            let at = line.find('^').unwrap();
+            assert_eq!(lists(&line.replace('^', "")), (vec![at], false), "{line}");
+        }
+        for line in [
+            "",
+            r#"{"result":[{"events":[{}]}]}"#,
+            r#"{"result":{"events":{"events":[{}]}}}"#,
+            r#"{"result":{"x":"events","y":[{}]}}"#,
+            r#"{"result":{"Events":[{}],"events ":[{}],"\u0000events":[{}]}}"#,
+            r#"[{"result":{"events":[{}]}}]"#,
+        ] {
+            assert!(lists(line).0.is_empty(), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_comes_later_counts() {
+        for line in [
+            r#"{"result":{"events":[{}],"events":null}}"#,
+            r#"{"result":{"events":[{}],"event\u0073":{}}}"#,
+            r#"{"result":{"events":[{}]},"result":null}"#,
+        ] {
+            assert_eq!(lists(line), (vec![line.find('[').unwrap() + 1], true), "{line}");
+        }
+        let twice = r#"{"result":{"events":[],"events":[{}]},"x":{"events":[{}]},"y":{"result":0}}"#;
+        assert_eq!(lists(twice), (vec![21, 33], false));
+    }
+
+    #[test]
+    fn it_does_not_matter_in_which_pieces_a_line_comes() {
+        let line = br#"{"a\"":"\\","resul\u0074":{"x":{"y":["z"]},"events" : [{}]}}"#;
+        let whole = Scanner::new("events").find_list(line);
+        assert!(whole.is_some());
+        let mut scanner = Scanner::new("events");
+        let found = (0..line.len()).find_map(|length| scanner.find_list(&line[..length]));
+        assert_eq!(found, whole);
+    }
+}

@@ -7,7 +7,7 @@ use super::StreamDecoder;
 use crate::error::{ErrorKind, ProtocolError};
 use crate::frame::{DEFAULT_MAX_LINE, LineFramer};
 use crate::gateway::stream_message;
-use crate::message::{Watch, WatchResponse};
+use crate::message::{LeaseKeepAlive, Watch, WatchResponse};
 
 mod generated;
 
@@ -228,6 +228,36 @@ fn a_line_that_breaks_after_many_events_is_an_error_and_nothing_else() {
         // Nothing of it gets into the next.
         assert_eq!(found[1].as_ref().unwrap().events.len(), 1);
     }
+}
+
+#[test]
+fn a_long_line_that_names_an_error_too_is_what_it_was() {
+    // Above this length nothing is taken for an error; the skeleton is below.
+    let good = line_of(5000);
+    let line = format!(
+        r#"{},"error":{{"code":14,"message":"m"}}}}"#,
+        &good[..good.len() - 1]
+    );
+    let expected = expected(line.as_bytes(), DEFAULT_MAX_LINE);
+    assert_eq!(expected[0].as_ref().unwrap().events.len(), 5000);
+    let (found, cut) = decoded(&mut StreamDecoder::new(), line.as_bytes().chunks(10_000));
+    assert!(line.len() - cut < crate::error::MAX_ERROR_BODY, "{cut}");
+    assert_same(&found, &expected, String::new);
+}
+
+#[test]
+fn only_answers_with_a_long_list_are_decoded_ahead() {
+    let line = format!(
+        r#"{{"result":{{"header":{{"revision":"9"}},"ID":"7","x":[{}0]}}}}"#,
+        "0,".repeat(90_000)
+    );
+    let mut decoder = StreamDecoder::<LeaseKeepAlive>::new();
+    for piece in line.as_bytes().chunks(10_000) {
+        decoder.handle_chunk(Bytes::copy_from_slice(piece));
+        assert!(decoder.poll_message().is_none() && decoder.ahead.is_none());
+    }
+    decoder.handle_end();
+    assert_eq!(decoder.poll_message().unwrap().unwrap().id, 7);
 }
 
 #[test]
