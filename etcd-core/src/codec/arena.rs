@@ -18,7 +18,7 @@ pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
 ///
 /// The decoded bytes of a document never exceed three quarters of its length, so one allocation holds them
 /// all, whatever their number. A slice keeps the whole buffer alive; who keeps few keys of a large response
-/// for long should copy them.
+/// for long should copy them. A long line of a stream is a document for each piece that is decoded.
 pub(crate) struct Arena<'d> {
     document: &'d [u8],
     buffer: RefCell<BytesMut>,

@@ -187,6 +187,12 @@ fn bytes_that_were_cut_out_count_for_the_limit() {
             }
         }
     }
+    // Those of one line do not count for the next.
+    let mut decoder = StreamDecoder::with_long_line(line.len(), 300);
+    let three = format!("{line}\n{line}\n{line}\n");
+    let (found, _) = decoded(&mut decoder, three.as_bytes().chunks(100));
+    assert!(found.len() == 3 && found.iter().all(Result::is_ok), "{found:?}");
+
     let mut decoder = StreamDecoder::<Watch>::with_long_line(line.len() - 1, 300);
     for piece in line.as_bytes().chunks(100) {
         decoder.handle_chunk(Bytes::copy_from_slice(piece));
