@@ -20,8 +20,7 @@ use bytes::Bytes;
 use etcd_core::codec::to_json;
 use etcd_core::endpoint::Endpoint;
 use etcd_core::error::{Error, ErrorKind, InvalidArgument, ProtocolError, Result};
-use etcd_core::frame::LineFramer;
-use etcd_core::gateway::{self, Metadata};
+use etcd_core::gateway::{self, Metadata, StreamDecoder};
 use etcd_core::key::prefix;
 use etcd_core::machine::{CallStep, EndpointRing, Session, UnaryCall};
 use etcd_core::message::{Delete, Get, Put, Watch, WatchCreate};
@@ -131,11 +130,11 @@ impl BlockingClient {
         let endpoint = self.ring.current().clone();
         let mut body = send(&endpoint, Watch::RPC, message, Instant::now() + TIMEOUT)?.into_body();
         // The body is cut anywhere; a message is a line.
-        let mut framer = LineFramer::new();
+        let mut decoder = StreamDecoder::<Watch>::new();
         while let Some(piece) = body.next_piece().map_err(broken)? {
-            framer.handle_chunk(piece);
-            while let Some(line) = framer.poll_line() {
-                for event in gateway::stream_message::<Watch>(&line?)?.events {
+            decoder.handle_chunk(piece);
+            while let Some(message) = decoder.poll_message() {
+                for event in message?.events {
                     if !handle(&event.kv.value) {
                         return Ok(());
                     }

@@ -1,14 +1,12 @@
 //! The messages of a stream, as they arrive.
 
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use etcd_core::endpoint::Endpoint;
 use etcd_core::error::{Error, Result};
-use etcd_core::frame::LineFramer;
-use etcd_core::gateway;
+use etcd_core::gateway::StreamDecoder;
 use etcd_core::rpc::Request;
 use etcd_core::transport::{BodyFrame, Delivery, ResponseBody, TransportError, TransportErrorKind};
 use futures_core::Stream;
@@ -21,23 +19,21 @@ use crate::client::{Shared, lock};
 pub(crate) struct Messages<R: Request> {
     shared: Arc<Shared>,
     endpoint: Endpoint,
-    framer: LineFramer,
+    decoder: StreamDecoder<R>,
     /// `None` after the end.
     body: Option<ResponseBody>,
     received: u64,
-    answers: PhantomData<fn() -> R>,
 }
 
 impl<R: Request> Messages<R> {
     pub(crate) fn new(shared: Arc<Shared>, endpoint: Endpoint, body: ResponseBody) -> Self {
-        let framer = LineFramer::with_max_line(shared.settings.max_response_bytes);
+        let decoder = StreamDecoder::with_max_line(shared.settings.max_response_bytes);
         Self {
             shared,
             endpoint,
-            framer,
+            decoder,
             body: Some(body),
             received: 0,
-            answers: PhantomData,
         }
     }
 
@@ -85,13 +81,15 @@ impl<R: Request> Messages<R> {
     /// Closes the connection: nothing follows.
     pub(crate) fn close(&mut self) {
         self.body = None;
-        self.framer = LineFramer::new();
+        self.decoder = StreamDecoder::new();
     }
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<R::Response>>> {
         loop {
-            if let Some(line) = self.framer.poll_line() {
-                return Poll::Ready(self.decode(&line?).map(Some));
+            if let Some(message) = self.decoder.poll_message() {
+                let message = message.map_err(Error::from)?;
+                lock(&self.shared.guard).handle_header(R::header(&message), None)?;
+                return Poll::Ready(Ok(Some(message)));
             }
             let Some(body) = &mut self.body else {
                 return Poll::Ready(Ok(None));
@@ -100,13 +98,13 @@ impl<R: Request> Messages<R> {
                 Some(frame) => {
                     if let BodyFrame::Data(chunk) = frame? {
                         self.received += chunk.len() as u64;
-                        self.framer.handle_chunk(chunk);
+                        self.decoder.handle_chunk(chunk);
                     }
                 }
                 None => {
                     self.body = None;
                     // The line that says why may end with the body.
-                    self.framer.handle_end();
+                    self.decoder.handle_end();
                 }
             }
         }
@@ -116,11 +114,5 @@ impl<R: Request> Messages<R> {
         error
             .with_rpc(R::RPC.name, R::RPC.retry)
             .with_endpoint(&self.endpoint.to_string())
-    }
-
-    fn decode(&self, line: &[u8]) -> Result<R::Response> {
-        let message = gateway::stream_message::<R>(line).map_err(Error::from)?;
-        lock(&self.shared.guard).handle_header(R::header(&message), None)?;
-        Ok(message)
     }
 }

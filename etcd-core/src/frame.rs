@@ -32,6 +32,7 @@
 //! out with the line, and leaves nothing behind.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::memchr;
@@ -152,7 +153,7 @@ impl LineFramer {
                 self.searched += end.map_or(chunk.len(), |end| end + 1);
             }
             let piece = chunk.split_to(end.unwrap_or(chunk.len()));
-            if piece.len() > self.max_line - self.partial.len() {
+            if piece.len() > self.max_line - self.partial.arrived() {
                 let limit = self.max_line;
                 return self.fail(FrameError::LineTooLong { limit });
             }
@@ -179,6 +180,16 @@ impl LineFramer {
     #[must_use]
     pub fn buffered(&self) -> usize {
         self.partial.len() + self.chunks.iter().map(Bytes::len).sum::<usize>()
+    }
+
+    /// What is held of the line that has begun: all that has come of it, but for what was [cut out](Self::cut).
+    pub(crate) fn partial(&self) -> &[u8] {
+        self.partial.held()
+    }
+
+    /// Takes bytes out of the line that has begun: it will be handed out without them. They count for the limit.
+    pub(crate) fn cut(&mut self, range: Range<usize>) {
+        self.partial.cut(range);
     }
 
     fn take_tail(&mut self) -> Option<Result<Bytes, FrameError>> {
@@ -211,11 +222,40 @@ impl Default for LineFramer {
 struct Partial {
     first: Bytes,
     joined: BytesMut,
+    /// How many bytes were cut out.
+    cut: usize,
 }
 
 impl Partial {
     fn len(&self) -> usize {
         self.first.len() + self.joined.len()
+    }
+
+    /// How long the line is so far.
+    fn arrived(&self) -> usize {
+        self.len() + self.cut
+    }
+
+    fn held(&self) -> &[u8] {
+        if self.joined.is_empty() {
+            &self.first
+        } else {
+            &self.joined
+        }
+    }
+
+    fn cut(&mut self, range: Range<usize>) {
+        self.cut += range.len();
+        if self.joined.is_empty() {
+            let first = std::mem::take(&mut self.first);
+            self.joined.reserve(first.len() - range.len());
+            self.joined.extend_from_slice(&first[..range.start]);
+            self.joined.extend_from_slice(&first[range.end..]);
+        } else {
+            let rest = self.joined.len() - range.len();
+            self.joined.copy_within(range.end.., range.start);
+            self.joined.truncate(rest);
+        }
     }
 
     fn push(&mut self, piece: Bytes) {
@@ -234,6 +274,7 @@ impl Partial {
     }
 
     fn take(&mut self) -> Bytes {
+        self.cut = 0;
         if self.joined.is_empty() {
             std::mem::take(&mut self.first)
         } else {

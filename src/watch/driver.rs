@@ -42,7 +42,7 @@ pub(super) struct Driver {
 enum Io {
     None,
     Opening(BoxFuture<'static, Result<Stream>>),
-    Open(Stream),
+    Open(Box<Stream>),
 }
 
 enum Stream {
@@ -118,7 +118,7 @@ impl Driver {
                 match opened {
                     Ok(stream) => {
                         self.last = Some(stream.peer());
-                        self.io = Io::Open(stream);
+                        self.io = Io::Open(Box::new(stream));
                         self.connection.handle(|machine| machine.handle_opened(now));
                     }
                     Err(error) => self.handle_closed(error),
@@ -220,7 +220,9 @@ impl Future for Driver {
                     mode,
                 } => this.open(first, elsewhere, stale_token, mode),
                 WatchStep::Send(message) => {
-                    if let Io::Open(Stream::Duplex(stream)) = &this.io {
+                    if let Io::Open(stream) = &this.io
+                        && let Stream::Duplex(stream) = &**stream
+                    {
                         stream.send(&message);
                     }
                 }

@@ -18,7 +18,7 @@ pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
 ///
 /// The decoded bytes of a document never exceed three quarters of its length, so one allocation holds them
 /// all, whatever their number. A slice keeps the whole buffer alive; who keeps few keys of a large response
-/// for long should copy them.
+/// for long should copy them. A long line of a stream is a document for each piece that is decoded.
 pub(crate) struct Arena<'d> {
     document: &'d [u8],
     buffer: RefCell<BytesMut>,
@@ -27,11 +27,21 @@ pub(crate) struct Arena<'d> {
 
 impl<'d> Arena<'d> {
     pub(crate) fn for_document(document: &'d [u8]) -> Self {
+        Self::with_buffer(document, BytesMut::new())
+    }
+
+    /// One that uses up what an earlier one [left](Self::into_buffer) before it allocates.
+    pub(crate) fn with_buffer(document: &'d [u8], buffer: BytesMut) -> Self {
         Self {
             document,
-            buffer: RefCell::new(BytesMut::new()),
+            buffer: RefCell::new(buffer),
             keys_ahead: Cell::new(None),
         }
+    }
+
+    /// What is left of the buffer.
+    pub(crate) fn into_buffer(self) -> BytesMut {
+        self.buffer.into_inner()
     }
 
     /// The bytes that `text` encodes, `None` if it is not base64.

@@ -266,6 +266,22 @@ impl<F: Field> Field for Vec<F> {
     }
 }
 
+/// Decodes one element and puts it at the end of a list of which nobody knows how long it will be.
+pub(crate) fn append<'de, F: Field, D: Deserializer<'de>>(
+    list: &mut Vec<F>,
+    element: D,
+    input: Input<'_>,
+) -> Result<(), D::Error> {
+    let mut decoded = F::default();
+    decoded.merge(element, input.0)?;
+    if list.len() == list.capacity() {
+        // Not by doubling: such a list may be most of what there is in memory.
+        list.reserve_exact((list.len() / 2).max(SHORT_LIST));
+    }
+    list.push(decoded);
+    Ok(())
+}
+
 /// A list of up to this many elements is allocated at once, without looking ahead.
 const SHORT_LIST: usize = 4;
 

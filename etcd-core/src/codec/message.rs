@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde::Deserialize as _;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::ser::{SerializeMap, Serializer};
 
 use super::Arena;
@@ -12,6 +13,26 @@ pub trait Message: Default + PartialEq + Sealed {
     /// Whether a list of these announces its length by the member `mod_revision`, one in each element.
     #[doc(hidden)]
     const HAS_MOD_REVISION: bool = false;
+
+    /// The list that makes messages of this type long, if there is one: its elements can be decoded one by one.
+    #[doc(hidden)]
+    const LONG_LIST: Option<&'static str> = None;
+
+    /// Decodes an element of [`LONG_LIST`](Self::LONG_LIST) and puts it at the list's end.
+    #[doc(hidden)]
+    fn append_element<'de, D: Deserializer<'de>>(
+        &mut self,
+        element: D,
+        _: Input<'_>,
+    ) -> Result<(), D::Error> {
+        IgnoredAny::deserialize(element).map(drop)
+    }
+
+    /// Puts the elements that `message` has in [`LONG_LIST`](Self::LONG_LIST) in the place of the list's first.
+    #[doc(hidden)]
+    fn replace_first_element(&mut self, message: Self) {
+        drop(message);
+    }
 
     /// Writes every member that does not hold its default.
     #[doc(hidden)]
@@ -79,13 +100,14 @@ impl<T: Copy> Visitor<'_> for NameSeed<T> {
 /// Declares a message: a plain struct with public fields, and its codec.
 ///
 /// A field's wire name is its own, unless `as "name"` gives another. `keyed` marks messages that hold the
-/// member `mod_revision`, so that lists of them are allocated at once.
+/// member `mod_revision`, so that lists of them are allocated at once. `long` names the list that makes a message long.
 macro_rules! message {
     (
         $(#[$meta:meta])*
         pub $(($keyed:ident))? struct $name:ident {
             $( $(#[$field_meta:meta])* $field:ident $(as $wire:literal)? : $type:ty ),* $(,)?
         }
+        $(long $list:ident)?
     ) => {
         $(#[$meta])*
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,6 +120,23 @@ macro_rules! message {
 
         impl $crate::codec::Message for $name {
             $( const HAS_MOD_REVISION: bool = { stringify!($keyed); true }; )?
+
+            $(
+                const LONG_LIST: Option<&'static str> = Some(stringify!($list));
+
+                fn append_element<'de, D: serde::Deserializer<'de>>(
+                    &mut self,
+                    element: D,
+                    input: $crate::codec::Input<'_>,
+                ) -> Result<(), D::Error> {
+                    $crate::codec::append(&mut self.$list, element, input)
+                }
+
+                fn replace_first_element(&mut self, message: Self) {
+                    let rest = std::mem::replace(&mut self.$list, message.$list);
+                    self.$list.extend(rest.into_iter().skip(1));
+                }
+            )?
 
             fn serialize_members<S: serde::ser::SerializeMap>(&self, map: &mut S) -> Result<(), S::Error> {
                 $( $crate::codec::serialize_member(

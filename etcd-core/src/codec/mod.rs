@@ -24,7 +24,7 @@ mod secret;
 use std::fmt;
 
 pub(crate) use arena::Arena;
-pub(crate) use field::{AsSerialize, Field, FieldSeed, serialize_member};
+pub(crate) use field::{AsSerialize, Field, FieldSeed, append, serialize_member};
 pub use message::Message;
 #[doc(hidden)]
 pub use message::{Input, Sealed};
@@ -59,6 +59,15 @@ pub fn from_json<M: Message>(json: &[u8]) -> Result<M, DecodeError> {
         .and_then(|()| deserializer.end())
         .map_err(DecodeError::from)?;
     Ok(message)
+}
+
+/// Decodes the element of a message's [long list](Message::LONG_LIST) that `json` begins with, puts it at the end of the list,
+/// and tells where it ends; `None` if there is none, or none that is complete.
+pub(crate) fn append_element<M: Message>(message: &mut M, json: &[u8], arena: &Arena<'_>) -> Option<usize> {
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    message.append_element(&mut deserializer, Input(arena)).ok()?;
+    // A stream of values begins where the last one ended.
+    Some(deserializer.into_iter::<serde::de::IgnoredAny>().byte_offset())
 }
 
 /// Bytes of a peer that are not the JSON they should be.

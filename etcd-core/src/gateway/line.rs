@@ -3,8 +3,9 @@
 use serde::de::MapAccess;
 use serde::ser::SerializeMap;
 
-use crate::codec::{FieldSeed, Input, Message, NameSeed, Sealed, from_json, serialize_member};
-use crate::error::{ErrorKind, ProtocolError};
+use super::ahead::Cut;
+use crate::codec::{DecodeError, FieldSeed, Input, Message, NameSeed, Sealed, from_json, serialize_member};
+use crate::error::{ErrorKind, MAX_ERROR_BODY, ProtocolError};
 use crate::rpc::Request;
 
 /// What a line of a stream says: a message of the stream, or the error that ends it.
@@ -13,12 +14,33 @@ use crate::rpc::Request;
 ///
 /// The server's error, or [`ProtocolError`] if the line is neither.
 pub fn stream_message<R: Request>(line: &[u8]) -> Result<R::Response, ErrorKind> {
-    let protocol = |error| ProtocolError::from_decode(R::RPC.name, error);
+    decode::<R>(line, None)
+}
+
+/// The same of a line out of which elements may have been `cut`.
+pub(super) fn decode<R: Request>(
+    line: &[u8],
+    cut: Option<Cut<R::Response>>,
+) -> Result<R::Response, ErrorKind> {
+    let protocol = |mut error: DecodeError| {
+        if let Some(cut) = &cut {
+            error.column = cut.column_in_line(error.column);
+        }
+        ProtocolError::from_decode(R::RPC.name, error)
+    };
     let Line { result, has_error } = from_json::<Line<R::Response>>(line).map_err(protocol)?;
-    if has_error && let Some(error) = ErrorKind::from_stream_line(line) {
+    let length = line.len() + cut.as_ref().map_or(0, Cut::length);
+    if has_error
+        && length <= MAX_ERROR_BODY
+        && let Some(error) = ErrorKind::from_stream_line(line)
+    {
         return Err(error);
     }
-    result.ok_or_else(|| ProtocolError::MissingField { field: "result" }.into())
+    let mut message = result.ok_or(ProtocolError::MissingField { field: "result" })?;
+    if let Some(cut) = cut {
+        cut.put_back(&mut message, line);
+    }
+    Ok(message)
 }
 
 /// The envelope of a stream's messages.

@@ -23,10 +23,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod ahead;
 mod line;
 mod request;
 mod response;
+mod scanner;
+mod stream;
 
 pub use line::stream_message;
 pub use request::{Metadata, request, stream_request_head};
 pub use response::unary_response;
+pub use stream::StreamDecoder;

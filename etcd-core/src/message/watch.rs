@@ -147,6 +147,7 @@ message! {
         /// What happened.
         events: Vec<Event>,
     }
+    long events
 }
 
 open_enum! {
