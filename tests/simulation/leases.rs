@@ -1,6 +1,7 @@
 //! Holders of leases, and a server that lets them go when it may.
 
 mod holders;
+mod suspension;
 
 use std::cell::Cell;
 use std::future::IntoFuture;
