@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "examples/worker.rs"]
+mod worker;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -28,6 +31,16 @@ macro_rules! examples {
                     super::runs_and_says(stringify!($name), Dialect::$dialect, &[$($line,)*]);
                 }
             )*
+
+            #[test]
+            fn a_worker_that_slept_past_its_deadline_knows_it_on_waking() {
+                super::worker::that_slept_past_its_deadline_knows_it_on_waking(Dialect::$dialect);
+            }
+
+            #[test]
+            fn a_worker_whose_lease_is_revoked_behind_its_back_does_nothing() {
+                super::worker::whose_lease_is_revoked_behind_its_back_does_nothing(Dialect::$dialect);
+            }
 
             #[test]
             fn any_runtime_prints_the_same_on_each_runtime() {
@@ -76,6 +89,10 @@ examples! {
         "renewed for 60 s",
         "too late to renew it",
         "expired, and its key: None",
+    }
+    presence {
+        "present",
+        "gone, and so is the key",
     }
     status {
         "0 alarms",

@@ -21,7 +21,8 @@ use crate::exchange::race;
 /// A request for progress that was not answered by then is made again.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
-/// A server that cannot be believed about progress may still send the events that show it: it gets this long.
+/// A server that cannot be believed about progress may still send the events that show it: it gets this long, from when it
+/// can be heard.
 const EVENTS_MAY_TAKE: Duration = Duration::from_secs(1);
 
 /// Changes of keys, as they happen: a stream of [`WatchBatch`]es. Made by [`Client::watch`].
@@ -114,7 +115,7 @@ pub struct Watch {
 pub enum WatchStatus {
     /// The server can be heard.
     Connected {
-        /// Since when.
+        /// Since when; the whole watch, where its ranges have connections of their own.
         since: Instant,
     },
     /// The connection is being made, or made anew. Nothing is lost meanwhile, unless history is compacted.
@@ -138,6 +139,10 @@ impl WatchStatus {
                     worst @ Self::Connecting { since: first, .. },
                 ) if first <= since => worst,
                 (ConnectionStatus::Connecting { since, cause }, _) => Self::Connecting { since, cause },
+                // All of them can be heard only since the last of them can.
+                (ConnectionStatus::Connected { since }, Self::Connected { since: last }) => Self::Connected {
+                    since: since.max(last),
+                },
                 (ConnectionStatus::Connected { since }, Self::Resting) => Self::Connected { since },
                 (_, worst) => worst,
             };
@@ -297,12 +302,17 @@ impl WatchHandle {
                 Some(false) => return Err(WatchError::Canceled.into()),
                 None => {}
             }
-            let waited = shared.runtime.now().saturating_duration_since(begun);
-            if waited >= timeout {
+            let now = shared.runtime.now();
+            if now.saturating_duration_since(begun) >= timeout {
                 return Err(Timeout::new(TimeoutPhase::Response).with_limit(timeout).into());
             }
+            // Where a connection is still being made, events have not had their time.
+            let heard = match WatchStatus::of(members) {
+                WatchStatus::Connected { since } => now.saturating_duration_since(since.max(begun)),
+                _ => Duration::ZERO,
+            };
             let mut answers = connections.iter().map(|connection| connection.tells_progress());
-            if waited >= EVENTS_MAY_TAKE && answers.any(|answers| answers == Some(false)) {
+            if heard >= EVENTS_MAY_TAKE && answers.any(|answers| answers == Some(false)) {
                 return Err(WatchError::ProgressUnknown.into());
             }
         }

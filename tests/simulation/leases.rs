@@ -1,11 +1,12 @@
 //! Holders of leases, and a server that lets them go when it may.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+mod holders;
+mod suspension;
+
+use std::cell::Cell;
 use std::future::IntoFuture;
-use std::rc::Rc;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyetcd::{Lease, LeaseState, LostReason, Put, RegistrationState};
 use etcd_embedded::sim::{Disturbance, Faults, Schedule, World, seeds};
@@ -16,35 +17,9 @@ use crate::happened::all_happened;
 use crate::pace::Pace;
 use crate::trial::{Task, Trial};
 use crate::writers::client;
+use holders::{Holders, LOOK, Learns, deadlines};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// How often holders look, when nothing wakes them.
-const LOOK: Duration = Duration::from_millis(20);
-
-/// Until when the server keeps each lease that it has.
-fn deadlines(world: &World) -> BTreeMap<i64, Instant> {
-    world.cluster().inspect(0, |server| {
-        let leases = server.leases();
-        leases
-            .ids()
-            .filter_map(|id| Some((id, leases.get(id)?.deadline)))
-            .collect()
-    })
-}
-
-/// P3: who is told that he holds a lease does so.
-fn nobody_is_deceived<'a>(world: &World, leases: impl IntoIterator<Item = &'a Lease>) {
-    let (now, deadlines) = (world.now(), deadlines(world));
-    for lease in leases.into_iter().filter(|lease| lease.is_held()) {
-        let deadline = deadlines.get(&lease.id());
-        assert!(
-            deadline.is_some_and(|deadline| now < *deadline),
-            "at {:?} {lease:?}, and the server has it until {deadline:?}",
-            world.elapsed(),
-        );
-    }
-}
 
 /// Grants leases of all lengths; some grants fail, as calls do in such a world.
 async fn grant(world: &World, count: u64) -> Vec<Lease> {
@@ -67,17 +42,22 @@ fn no_fault_makes_a_holder_believe_in_a_lease_that_the_server_let_go() {
             .schedule(Schedule::every(4 * SECOND))
             .build();
         world.block_on(async {
-            let mut leases = grant(&world, 8).await;
+            let holders = Holders::new(&world);
+            for lease in grant(&world, 8).await {
+                holders.add(lease, Learns::ByLooking);
+            }
             while world.elapsed() < 120 * SECOND {
-                nobody_is_deceived(&world, &leases);
-                if world.random(4000) == 0 && !leases.is_empty() {
-                    leases.swap_remove(0);
+                holders.look();
+                if world.random(4000) == 0
+                    && let Some(lease) = holders.first()
+                {
+                    holders.remove(&lease);
                 }
                 world.sleep(LOOK).await;
             }
-            for lease in &leases {
-                *if lease.is_held() { &held } else { &lost }.lock().unwrap() += 1;
-            }
+            *held.lock().unwrap() += holders.held();
+            *lost.lock().unwrap() += holders.len() - holders.held();
+            holders.check();
         });
     });
     let (held, lost) = (held.into_inner().unwrap(), lost.into_inner().unwrap());
@@ -101,25 +81,29 @@ fn the_loss_of_a_lease_is_told_before_the_server_may_let_it_go() {
             .schedule(schedule)
             .build();
         world.block_on(async {
-            let holders = (0..6).map(|_| async {
+            let holders = Holders::new(&world);
+            let holding = (0..6).map(|_| async {
                 let Some(lease) = grant(&world, 1).await.pop() else {
                     return;
                 };
+                let lease = holders.add(lease, Learns::ByBeingTold);
                 let lost = lease.lost().await;
+                holders.tell(&lease);
                 *told.lock().unwrap() += 1;
                 let LostReason::Expired { cause: Some(_) } = lost.reason() else {
                     panic!("the server lost a lease that it was to keep alive: {lost:?}");
                 };
-                let deadline = deadlines(&world).get(&lease.id()).copied();
-                assert!(
-                    deadline.is_some_and(|deadline| world.now() < deadline),
-                    "told at {:?}, and the server has had it until {deadline:?}",
-                    world.now()
-                );
                 assert!(!lease.is_held(), "what is lost stays lost");
             });
-            let holders = Box::pin(join_all(holders));
-            futures_util::future::select(holders, world.sleep(120 * SECOND)).await;
+            let looking = async {
+                loop {
+                    holders.look();
+                    world.sleep(LOOK).await;
+                }
+            };
+            let holding = futures_util::future::join(join_all(holding), looking);
+            futures_util::future::select(Box::pin(holding), world.sleep(120 * SECOND)).await;
+            holders.check();
         });
     });
     all_happened(SEEDS, [("lost in time", told.into_inner().unwrap())]);
@@ -292,46 +276,8 @@ fn a_lease_is_not_held_up_by_grants_that_may_never_come() {
     });
 }
 
-/// Leases that come and go, and what members knew of them.
-#[derive(Default)]
-struct Register {
-    held: Vec<Rc<Lease>>,
-    /// Those that some member had.
-    granted: BTreeSet<i64>,
-    told: usize,
-}
-
-impl Register {
-    /// No member has let go what somebody holds: what a member no longer has was ended by the cluster.
-    fn check(&mut self, world: &World) {
-        let cluster = world.cluster();
-        for member in 0..cluster.len() {
-            let present: BTreeSet<i64> = cluster.inspect(member, |server| server.leases().ids().collect());
-            for lease in self.held.iter().filter(|lease| lease.is_held()) {
-                let id = lease.id();
-                let is_gone = self.granted.contains(&id) && !present.contains(&id);
-                assert!(
-                    !is_gone,
-                    "at {:?} {lease:?}, and member {member} has ended it",
-                    world.elapsed()
-                );
-            }
-        }
-        // By all members: one that lags behind may not have it yet.
-        let mut common: Option<BTreeSet<i64>> = None;
-        for member in 0..cluster.len() {
-            let present: BTreeSet<i64> = cluster.inspect(member, |server| server.leases().ids().collect());
-            common = Some(match common {
-                None => present,
-                Some(common) => &common & &present,
-            });
-        }
-        self.granted.extend(common.unwrap_or_default());
-    }
-}
-
 /// Holds one lease after another: each until it is lost, or until its holder has had enough of it.
-async fn hold(trial: &Trial, register: &RefCell<Register>) {
+async fn hold(trial: &Trial, holders: &Holders<'_>, told: &Cell<usize>) {
     let client = trial.client();
     while trial.is_troubled() {
         let ttl = 2 + trial.world.random(5);
@@ -339,39 +285,35 @@ async fn hold(trial: &Trial, register: &RefCell<Register>) {
             trial.world.sleep(SECOND / 10).await;
             continue;
         };
-        let lease = Rc::new(lease);
-        register.borrow_mut().held.push(lease.clone());
+        let lease = holders.add(lease, Learns::ByLooking);
         if let Some(lost) = trial.within(3 * trial.pace.trouble, lease.lost()).await {
             let LostReason::Expired { .. } = lost.reason() else {
                 panic!("the server lost a lease that it was to keep alive: {lost:?}");
             };
             assert!(!lease.is_held(), "what is lost stays lost");
-            register.borrow_mut().told += 1;
+            told.set(told.get() + 1);
         }
-        register.borrow_mut().held.retain(|held| held.id() != lease.id());
+        holders.remove(&lease);
     }
 }
 
 /// A run of some holders; returns how many were told of a loss.
 fn run(trial: &Trial) -> usize {
     let world = &trial.world;
-    let register = RefCell::new(Register::default());
+    let (holders, told) = (Holders::new(world), Cell::new(0));
     let mut tasks: Vec<Task<'_>> = Vec::new();
     for _ in 0..4 {
-        tasks.push(Box::pin(hold(trial, &register)));
+        tasks.push(Box::pin(hold(trial, &holders, &told)));
     }
     tasks.push(Box::pin(async {
         loop {
-            register.borrow_mut().check(world);
-            if world.cluster().len() == 1 {
-                let held = register.borrow().held.clone();
-                nobody_is_deceived(world, held.iter().map(|lease| &**lease));
-            }
+            holders.look();
             world.sleep(2 * LOOK).await;
         }
     }));
     trial.run_troubled(join_all(tasks));
-    let told = register.take().told;
+    holders.check();
+    drop(holders);
     // Whatever is still under way arrives, and what nobody revoked expires.
     world.advance(20 * SECOND);
     for member in 0..world.cluster().len() {
@@ -380,7 +322,7 @@ fn run(trial: &Trial) -> usize {
             .inspect(member, |server| server.leases().ids().count());
         assert_eq!(left, 0, "leases are left behind");
     }
-    told
+    told.get()
 }
 
 fn runs(count: u64, members: usize) {

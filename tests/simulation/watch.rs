@@ -2,6 +2,7 @@
 
 mod adding;
 mod follow;
+mod progress;
 mod ranges;
 mod wish;
 

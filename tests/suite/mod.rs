@@ -355,6 +355,11 @@ behaviours! {
         the_connection_ends_with_its_last_watch_and_comes_back_with_the_next,
         a_watch_goes_on_without_its_client_and_ends_with_itself,
     }
+    watch_fallback {
+        ranges_on_requests_of_their_own_are_one_watch,
+        ranges_on_requests_of_their_own_are_as_far_as_the_last_of_them,
+        ranges_on_requests_of_their_own_come_back_from_a_cut,
+    }
     watch_load {
         two_hundred_thousand_events_of_the_past_arrive_whole: "serving and decoding them keeps one process busy for longer \
             than the leases of its other behaviours live",

@@ -21,13 +21,14 @@
 //! end of a pipe that only the test process holds open, then kills the server and removes its data.
 //!
 //! Three kinds of servers: [`Server`] for a test that disturbs it or needs settings of its own, [`shared()`] for the many
-//! that only need *a* server, [`Cluster`] for members that elect a leader.
+//! that only need *a* server, [`Cluster`] for members that elect a leader. Clients that are processes as well are stopped with [`freeze`].
 
 pub mod binaries;
 mod builder;
 mod cluster;
 mod data;
 mod dialect;
+mod freezing;
 mod http;
 mod metrics;
 mod ports;
@@ -39,6 +40,7 @@ mod start;
 pub use builder::ServerBuilder;
 pub use cluster::{Cluster, ClusterBuilder};
 pub use dialect::Dialect;
+pub use freezing::{freeze, thaw};
 pub use ports::ReservedPort;
 pub use server::{Server, forbid};
 pub use shared::shared;

@@ -23,7 +23,9 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use rustix::process::Signal;
+
+use crate::freezing;
 
 /// `$1` is the folder. SIGKILL is asynchronous, so files may still appear while the folder goes.
 const WATCHDOG: &str = r#"
@@ -108,15 +110,12 @@ impl Process {
 
     /// SIGSTOP. Returns once the server has stopped.
     pub(crate) fn freeze(&mut self) {
-        self.signal(Signal::STOP);
-        // Sent is not stopped: a busy machine may run the server a little longer.
-        let options = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-        waitid(WaitId::Pid(self.pid()), options).expect("a child of ours can be waited for");
+        freezing::freeze(self.running());
     }
 
     /// SIGCONT.
     pub(crate) fn thaw(&mut self) {
-        self.signal(Signal::CONT);
+        freezing::thaw(self.running());
     }
 
     /// SIGKILL, which ends a frozen server as well. Returns once it is gone; nothing to do when none runs.
@@ -132,7 +131,7 @@ impl Process {
     /// SIGTERM. Returns once the server has ended, or kills it and panics after a deadline.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         self.thaw();
-        self.signal(Signal::TERM);
+        freezing::signal(self.running(), Signal::TERM);
         let mut server = self.server.take().expect("a process that took a signal is there");
         let deadline = Instant::now() + TERMINATION_DEADLINE;
         while server
@@ -159,16 +158,10 @@ impl Process {
         status
     }
 
-    fn signal(&self, signal: Signal) {
-        kill_process(self.pid(), signal).unwrap_or_else(|e| panic!("cannot send {signal:?} to etcd: {e}"));
-    }
-
-    fn pid(&self) -> Pid {
-        Pid::from_child(
-            self.server
-                .as_ref()
-                .expect("etcd is not running: it was killed or terminated"),
-        )
+    fn running(&self) -> &Child {
+        self.server
+            .as_ref()
+            .expect("etcd is not running: it was killed or terminated")
     }
 
     fn pipe(&mut self) -> &mut ChildStdin {
