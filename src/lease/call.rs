@@ -88,6 +88,8 @@ impl LeaseCall {
         let id = self.id.unwrap_or_else(|| random_id(shared));
         // An id of the caller's may be somebody else's as well: that one is neither taken for ours nor revoked.
         let mut is_ours = self.id.is_none();
+        // Whether an answer has shown that it was granted.
+        let mut is_granted = false;
         let mut granting = Granting {
             shared,
             revocation: Revocation::new(id, started, self.ttl),
@@ -108,7 +110,7 @@ impl LeaseCall {
             let was_open = std::mem::replace(&mut granting.is_open, is_ours);
             let granted = match exchange::timed_unary(shared, &request, &in_time()).await {
                 Ok((answer, sent_at)) => {
-                    is_ours = true;
+                    (is_ours, is_granted) = (true, true);
                     granting.is_open = true;
                     if is_fresh(shared, sent_at, answer.ttl) {
                         Ok((answer.ttl, sent_at))
@@ -118,6 +120,7 @@ impl LeaseCall {
                 }
                 // An earlier attempt of ours got it; how much of its time is over, nobody knows.
                 Err(error) if was_open && error.etcd() == Some(EtcdError::LeaseExists) => {
+                    is_granted = true;
                     self.renew(id, &in_time()).await
                 }
                 Err(error) => Err(error),
@@ -133,7 +136,7 @@ impl LeaseCall {
                     shared.runtime.sleep_until(shared.runtime.now() + pause).await;
                 }
                 Err(error) => {
-                    granting.is_open = was_open || is_ours && error.is_outcome_unknown();
+                    granting.is_open = was_open || is_granted || is_ours && error.is_outcome_unknown();
                     return Err(error);
                 }
             }

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use anyetcd::error::WatchError;
 use anyetcd::{BufferLimits, BufferPolicy, Client, Error, ErrorKind, KeyRange, ResumeToken, Watch, WatchBatch, prefix};
 
+use etcd_process::Dialect;
+
 use super::watch::{next, values};
+use super::watch_ends::WATCHERS;
 use super::{Proxy, World};
 
 async fn put(client: &Client, key: &str, value: impl ToString) -> i64 {
@@ -21,6 +24,10 @@ async fn ending(watch: &mut Watch) -> (Error, KeyRange) {
 
 fn is_compacted(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Watch(WatchError::Compacted { .. }))
+}
+
+fn is_progress_unknown(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Watch(WatchError::ProgressUnknown))
 }
 
 fn through(proxy: &Proxy) -> Client {
@@ -88,6 +95,13 @@ pub(crate) async fn the_end_of_a_range_names_it_and_the_others_go_on(world: Worl
     assert!(is_compacted(&error) && keys == prefix("b/"), "{error:?} of {keys:?}");
     assert!(!format!("{error} {error:?}").contains("b/"), "keys are not printed");
     assert_eq!(handle.keys(), ["a".into(), "c".into()]);
+    // It is gone from the server too, which would not answer a request for progress otherwise.
+    server.wait_for_metric(WATCHERS, |watchers| watchers == 2.0);
+    let elsewhere = put(&client, "elsewhere", 1).await;
+    match watch.progress().await {
+        Ok(revision) => assert_eq!(revision, elsewhere),
+        Err(error) => assert!(is_progress_unknown(&error) && world.dialect != Dialect::G2, "{error}"),
+    }
 
     put(&client, "a", 1).await;
     put(&client, "b/1", 1).await;

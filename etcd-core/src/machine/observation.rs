@@ -260,7 +260,7 @@ impl Observation {
             State::Starting { until, is_under_way } => {
                 (*until, *is_under_way) = (None, true);
                 ObservationStep::Watch {
-                    start_revision: self.received + 1,
+                    start_revision: self.received.saturating_add(1),
                 }
             }
             State::Failed(_) => match std::mem::replace(&mut self.state, State::Over) {

@@ -110,6 +110,9 @@ impl WatchConnection {
                 position,
                 compact_revision,
             };
+            // The server says that it is canceled and keeps it (`watcher_group.go`, `chooseAll`) until it is told to cancel it;
+            // while it has one whose history is gone, no request for progress is answered.
+            self.leave_server(Some(wire), None);
             return self.end(id, compacted.into());
         }
         if !message.cancel_reason.is_empty() {

@@ -36,6 +36,26 @@ fn compaction_says_where_the_watch_was_and_where_history_begins() {
 }
 
 #[test]
+fn a_watch_whose_history_is_gone_is_cancelled_on_the_server_which_keeps_it() {
+    let mut played = Played::new();
+    played.watch(5);
+    played.open();
+    let wire = played.sent_create().watch_id;
+    played.hear(created(wire, 40));
+    let (other, other_wire) = played.live(41);
+    let mut compacted = canceled(wire);
+    compacted.compact_revision = 30;
+    played.hear(compacted);
+    played.ended();
+    assert_eq!(played.sent_cancel(), wire);
+    // It says so once more, and that is not about anybody.
+    played.hear(canceled(wire));
+    played.hear(events(other_wire, 41, &[41]));
+    assert!(matches!(&played.told()[..], [(id, WatchOutput::Batch(_))] if *id == other));
+    assert!(played.sent().is_none());
+}
+
+#[test]
 fn a_denial_under_the_watchs_own_id_may_mean_a_stale_token() {
     let mut played = Played::new();
     let id = played.watch(5);
