@@ -204,7 +204,11 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let shared = &self.client.shared;
-        let is_gone = matches!(self.state().lost(), Some(LostReason::NotFound));
+        // In another cluster, the id may be somebody else's.
+        let is_gone = matches!(
+            self.state().lost(),
+            Some(LostReason::NotFound | LostReason::ClusterChanged(_))
+        );
         let revocation = Revocation::new(self.id, shared.runtime.now(), self.ttl);
         let is_wanted = self.revoke_on_drop && !is_gone;
         Keeper::remove(shared, self.key, is_wanted.then_some(revocation));

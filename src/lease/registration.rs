@@ -20,6 +20,7 @@ use etcd_core::error::{Error, ErrorKind, EtcdError, LeaseLost, Result};
 use etcd_core::machine::Backoff;
 use etcd_core::message::{Compare, LeaseRevoke, Put, Txn, TxnOp, TxnOpResponse, TxnResponse};
 use etcd_core::runtime::BoxFuture;
+use etcd_core::transport::{Delivery, TransportError, TransportErrorKind};
 use futures_channel::oneshot;
 use futures_core::Stream;
 use futures_util::future::{Either, join, join_all, select};
@@ -152,12 +153,13 @@ impl Registration {
     ///
     /// # Errors
     ///
-    /// As [`Lease::revoke`].
+    /// As [`Lease::revoke`]; [`TransportErrorKind::Shutdown`] if the runtime of the client has shut down, and nobody is left who
+    /// could withdraw anything. The keys go in their time then, as after [`ClusterChanged`](etcd_core::error::ClusterChanged).
     pub async fn withdraw(self) -> Result<()> {
         let (done, result) = oneshot::channel();
-        // Without a task, because its runtime has shut down, there is nobody who could withdraw anything.
         let _ = self.withdraw.send(done);
-        result.await.unwrap_or(Ok(()))
+        let shutdown = |_| Err(TransportError::new(TransportErrorKind::Shutdown, Delivery::MaybeSent).into());
+        result.await.unwrap_or_else(shutdown)
     }
 }
 
@@ -204,15 +206,16 @@ impl Registered {
         let mut tried = Vec::new();
         let done = match select(pin!(self.keep_on(&mut lease, &mut tried)), &mut withdrawn).await {
             // Another cluster; nothing helps but a new client.
-            Either::Left(((), withdrawn)) => withdrawn.await,
+            Either::Left((result, withdrawn)) => {
+                if let Ok(done) = withdrawn.await {
+                    let _ = done.send(result);
+                }
+                return;
+            }
             Either::Right((done, _)) => done,
         };
-        let result = match (lease, &done) {
-            (lease, Ok(_)) => self.revoke(lease, tried).await,
-            _ => Ok(()),
-        };
         if let Ok(done) = done {
-            let _ = done.send(result);
+            let _ = done.send(self.revoke(lease, tried).await);
         }
     }
 
@@ -239,8 +242,8 @@ impl Registered {
     }
 
     /// `held` has the lease that the keys are under at any time. While they are put again, they may also be under one of
-    /// those in `tried`.
-    async fn keep_on(&self, held: &mut Option<Lease>, tried: &mut Vec<i64>) {
+    /// those in `tried`. Fails with what keeps them from being put again, ever.
+    async fn keep_on(&self, held: &mut Option<Lease>, tried: &mut Vec<i64>) -> Result<()> {
         while let Some(lease) = &*held {
             let lost = lease.lost().await;
             tried.push(lease.id());
@@ -257,12 +260,10 @@ impl Registered {
                         break;
                     }
                     Err(error) => {
-                        let is_hopeless = matches!(error.kind(), ErrorKind::ClusterChanged(_));
-                        self.tell_loss(&lost, Some(error));
-                        if is_hopeless {
+                        self.tell_loss(&lost, Some(error.clone()));
+                        if matches!(error.kind(), ErrorKind::ClusterChanged(_)) {
                             *held = None;
-                            tried.clear();
-                            return;
+                            return Err(error);
                         }
                     }
                 }
@@ -271,6 +272,7 @@ impl Registered {
                 runtime.sleep_until(runtime.now() + pause).await;
             }
         }
+        Ok(())
     }
 
     /// Returns the keys that are somebody else's.
