@@ -81,8 +81,10 @@ fn difference(before: &State, after: &State, revision: i64) -> Vec<Event> {
         if prev == now {
             continue;
         }
-        let mut event = Event::default();
-        event.prev_kv = prev.cloned();
+        let mut event = Event {
+            prev_kv: prev.cloned(),
+            ..Event::default()
+        };
         match now {
             Some(kv) => event.kv = kv.clone(),
             None => {
