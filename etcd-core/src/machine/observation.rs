@@ -28,16 +28,19 @@
 //! told one after the other that they come and that they go: such changes are held until they amount to nothing, and told
 //! together.
 
+mod backlog;
 mod known;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 
+pub use self::backlog::ObservedBacklog;
 use self::known::Known;
-use super::{Backoff, Pager};
+use super::watch::event_bytes;
+use super::{Backoff, BufferLimits, Pager};
 use crate::error::{Error, ErrorKind, EtcdError, Retry, RetryClass};
 use crate::key::KeyRange;
 use crate::message::{Event, EventType, Get, GetResponse, KeyValue};
@@ -63,6 +66,9 @@ pub enum Observed {
         /// Whether these events stand for a history that was compacted: the difference between what had been told and
         /// what the range holds at this revision, in the order of keys. What was overwritten in between is not told, and of a
         /// deletion the revision is that of the list that shows it.
+        ///
+        /// Also whether they stand for more than was to be kept until somebody takes it: [`ObservedBacklog`], and
+        /// [`Observation::with_limits`].
         is_synthetic: bool,
     },
     /// Nothing changed up to this revision.
@@ -138,6 +144,11 @@ pub struct Observation {
     revision: i64,
     /// What was received after that revision, and is held.
     held: Vec<Event>,
+    /// How much of it at most, before only the last change of each key is held.
+    limits: BufferLimits,
+    held_bytes: usize,
+    /// Whether that has happened: what is held is in the order of keys, up to the first that was received since.
+    is_merged: bool,
     /// The keys that it would show although it is known that they are gone again.
     coming: BTreeSet<Bytes>,
     /// The revision up to which everything was received.
@@ -180,6 +191,9 @@ impl Observation {
             known: Known::default(),
             revision: 0,
             held: Vec::new(),
+            limits: BufferLimits::default(),
+            held_bytes: 0,
+            is_merged: false,
             coming: BTreeSet::new(),
             received: 0,
             agreed: 0,
@@ -202,6 +216,13 @@ impl Observation {
     #[must_use]
     pub fn with_prev_kv(mut self) -> Self {
         self.known = Known::with_pairs();
+        self
+    }
+
+    /// How many changes may be held until they amount to nothing; beyond, only the last of each key is.
+    #[must_use]
+    pub fn with_limits(mut self, limits: BufferLimits) -> Self {
+        self.limits = limits;
         self
     }
 
@@ -348,12 +369,20 @@ impl Observation {
         } else {
             self.coming.clear();
         }
+        self.held_bytes += events.iter().map(event_bytes).sum::<usize>();
         self.held.append(&mut events);
         if !self.coming.is_empty() {
+            if self.held.len() > self.limits.events || self.held_bytes > self.limits.bytes {
+                self.merge_held();
+            }
             return None;
         }
         self.revision = revision;
-        let mut events = std::mem::take(&mut self.held);
+        let is_synthetic = self.is_merged;
+        if is_synthetic {
+            self.merge_held();
+        }
+        let mut events = self.take_held();
         if events.is_empty() {
             return Some(Observed::Progress { revision });
         }
@@ -363,7 +392,7 @@ impl Observation {
         Some(Observed::Changes {
             revision,
             events,
-            is_synthetic: false,
+            is_synthetic,
         })
     }
 
@@ -408,6 +437,28 @@ impl Observation {
         }
     }
 
+    /// Keeps of what is held only the last change of each key, in the order of keys. What was not known and is gone again
+    /// has not happened then.
+    fn merge_held(&mut self) {
+        let mut last = BTreeMap::new();
+        for mut event in std::mem::take(&mut self.held) {
+            // One pair must not keep a message of megabytes.
+            event.kv.key = Bytes::copy_from_slice(&event.kv.key);
+            event.kv.value = Bytes::copy_from_slice(&event.kv.value);
+            last.insert(event.kv.key.clone(), event);
+        }
+        let known = &self.known;
+        last.retain(|key, event| event.event_type != EventType::Delete || known.contains(key));
+        self.held = last.into_values().collect();
+        self.held_bytes = self.held.iter().map(event_bytes).sum();
+        self.is_merged = true;
+    }
+
+    fn take_held(&mut self) -> Vec<Event> {
+        (self.held_bytes, self.is_merged) = (0, false);
+        std::mem::take(&mut self.held)
+    }
+
     /// Whether the same may work a while later, or elsewhere.
     fn may_mend(&self, error: &Error) -> bool {
         match error.retry() {
@@ -430,7 +481,7 @@ impl Observation {
         let is_agreed = !is_first && revision <= self.agreed;
         let revision = if is_agreed { self.agreed } else { revision };
         (self.revision, self.received) = (revision, revision);
-        self.held.clear();
+        drop(self.take_held());
         self.coming.clear();
         self.state = State::Starting {
             until: None,

@@ -500,3 +500,40 @@ fn a_list_that_is_older_than_what_a_read_found_changes_nothing() {
         ObservationStep::Watch { start_revision: 4 }
     ));
 }
+
+#[test]
+fn what_is_held_is_bounded_and_then_told_as_the_difference() {
+    let limits = BufferLimits {
+        events: 4,
+        bytes: usize::MAX,
+    };
+    let mut store = Store::default();
+    let mut observation = following(&mut store).with_limits(limits);
+    // "k2" is there all the time, while others come and go.
+    store.write(vec![("k2".into(), Some("v".into()))]);
+    for number in 0..100 {
+        store.write(vec![(format!("k3{number}"), Some("v".into()))]);
+        store.write(vec![(format!("k3{number}"), None)]);
+    }
+    store.write(vec![("k2".into(), None)]);
+    let gone = store.revision();
+    store.write(vec![("k4".into(), Some("v".into()))]);
+    // A read has found "k1" alone, as it was told.
+    observation.handle_agreement(gone);
+    for revision in 2..gone {
+        assert_eq!(observation.handle_events(revision, store.events(revision)), None);
+        assert!(observation.held.len() <= 4);
+    }
+    let events = [store.events(gone), store.events(gone + 1)].concat();
+    let Some(Observed::Changes {
+        revision,
+        events,
+        is_synthetic: true,
+    }) = observation.handle_events(gone + 1, events)
+    else {
+        panic!("all of it, now that it amounts to nothing");
+    };
+    let told: Vec<_> = events.iter().map(|event| &event.kv.key[..]).collect();
+    assert_eq!((revision, told), (gone + 1, vec![&b"k4"[..]]));
+    assert_eq!((observation.revision(), observation.key_count()), (gone + 1, 2));
+}
