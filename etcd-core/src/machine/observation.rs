@@ -147,8 +147,8 @@ pub struct Observation {
     /// How much of it at most, before only the last change of each key is held.
     limits: BufferLimits,
     held_bytes: usize,
-    /// Whether that has happened: what is held is in the order of keys, up to the first that was received since.
-    is_merged: bool,
+    /// How much that was, and in how many bytes, the last time it happened, in the order of keys.
+    merged: Option<(usize, usize)>,
     /// The keys that it would show although it is known that they are gone again.
     coming: BTreeSet<Bytes>,
     /// The revision up to which everything was received.
@@ -193,7 +193,7 @@ impl Observation {
             held: Vec::new(),
             limits: BufferLimits::default(),
             held_bytes: 0,
-            is_merged: false,
+            merged: None,
             coming: BTreeSet::new(),
             received: 0,
             agreed: 0,
@@ -372,13 +372,17 @@ impl Observation {
         self.held_bytes += events.iter().map(event_bytes).sum::<usize>();
         self.held.append(&mut events);
         if !self.coming.is_empty() {
-            if self.held.len() > self.limits.events || self.held_bytes > self.limits.bytes {
+            // What is left of it may be more than the limits: then as much again has to come.
+            let (events, bytes) = self.merged.unwrap_or_default();
+            if self.held.len() > self.limits.events.max(2 * events)
+                || self.held_bytes > self.limits.bytes.max(2 * bytes)
+            {
                 self.merge_held();
             }
             return None;
         }
         self.revision = revision;
-        let is_synthetic = self.is_merged;
+        let is_synthetic = self.merged.is_some();
         if is_synthetic {
             self.merge_held();
         }
@@ -451,11 +455,11 @@ impl Observation {
         last.retain(|key, event| event.event_type != EventType::Delete || known.contains(key));
         self.held = last.into_values().collect();
         self.held_bytes = self.held.iter().map(event_bytes).sum();
-        self.is_merged = true;
+        self.merged = Some((self.held.len(), self.held_bytes));
     }
 
     fn take_held(&mut self) -> Vec<Event> {
-        (self.held_bytes, self.is_merged) = (0, false);
+        (self.held_bytes, self.merged) = (0, None);
         std::mem::take(&mut self.held)
     }
 
