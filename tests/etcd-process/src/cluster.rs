@@ -103,7 +103,7 @@ impl Cluster {
     ///
     /// # Panics
     ///
-    /// If a member that runs has heard of no version in time, or does not answer.
+    /// If a member that runs has heard of no version in time.
     pub fn new_member(&mut self) -> usize {
         for member in self.members.iter().filter(|member| member.pid().is_some()) {
             member.wait_for_cluster_version(ELECTION_DEADLINE);

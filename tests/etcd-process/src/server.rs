@@ -334,12 +334,17 @@ impl Server {
     }
 
     /// Waits until it has heard which version the whole cluster has, as it tells other members.
+    ///
+    /// # Panics
+    ///
+    /// If it has not in time.
     pub(crate) fn wait_for_cluster_version(&self, at_most: Duration) {
         let deadline = Instant::now() + at_most;
         loop {
             match http::get(self.peer_port.number(), "/version") {
                 Ok((200, body)) if !body.contains("not_decided") => return,
-                Ok((200, _)) if Instant::now() < deadline => thread::sleep(Duration::from_millis(20)),
+                // Nor need it be able to answer in time, on a busy machine.
+                _ if Instant::now() < deadline => thread::sleep(Duration::from_millis(20)),
                 answer => panic!("{self} tells no version of its cluster: {answer:?}"),
             }
         }
