@@ -69,8 +69,7 @@ impl IntoFuture for ObserveLeaderCall {
 /// handed over in one is never seen vacant.
 ///
 /// Nothing is missed, whatever becomes of connections and members, unless history is compacted while they cannot be
-/// reached, or more came during one [`caught_up`](Self::caught_up) than is kept (65,536 events or 16 MiB): then who leads
-/// by now comes, if that is anything new, marked as synthetic. It ends with what ends an
+/// reached: then who leads by now comes, if that is anything new, marked as synthetic. It ends with what ends an
 /// [`Observe`]: a permission that was taken away, another cluster in the place of its own. Dropping it ends it on the
 /// server.
 ///

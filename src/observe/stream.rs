@@ -1,5 +1,6 @@
 //! A range, read and then followed, as a stream.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::{IntoFuture, poll_fn};
 use std::pin::{Pin, pin};
@@ -7,9 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use etcd_core::error::{Error, ErrorKind, Result, Timeout, TimeoutPhase, WatchError};
 use etcd_core::key::KeyRange;
-use etcd_core::machine::{
-    BufferLimits, Observation, ObservationStatus, ObservationStep, Observed, ObservedBacklog,
-};
+use etcd_core::machine::{Observation, ObservationStatus, ObservationStep, Observed};
 use etcd_core::message::GetResponse;
 use etcd_core::runtime::{BoxFuture, later};
 use futures_core::Stream;
@@ -34,7 +33,6 @@ pub struct ObserveCall {
     client: Client,
     keys: KeyRange,
     has_prev_kv: bool,
-    limits: BufferLimits,
 }
 
 impl ObserveCall {
@@ -43,7 +41,6 @@ impl ObserveCall {
             client,
             keys,
             has_prev_kv: false,
-            limits: BufferLimits::default(),
         }
     }
 
@@ -54,20 +51,9 @@ impl ObserveCall {
         self
     }
 
-    /// How much may lie unread. Default 65,536 events and 16 MiB of them, in the watch, and as much again of what was received
-    /// for [`Observe::caught_up`]; one batch is always taken, whatever its size.
-    ///
-    /// Beyond, the watch waits, and what was received is merged: a change of each key is kept, marked as synthetic, which is the
-    /// difference that they make together.
-    pub fn buffer_limits(mut self, limits: BufferLimits) -> Self {
-        self.limits = limits;
-        self
-    }
-
     async fn begin(self) -> Result<Observe> {
         let logs_in = lock(&self.client.shared.session).can_log_in();
-        let machine = Observation::new(self.keys).with_login(logs_in);
-        let mut machine = machine.with_limits(self.limits);
+        let mut machine = Observation::new(self.keys).with_login(logs_in);
         if self.has_prev_kv {
             machine = machine.with_prev_kv();
         }
@@ -92,15 +78,12 @@ impl ObserveCall {
                 }
             }
         };
-        let mut received = ObservedBacklog::new(self.limits);
-        received.push(first);
         Ok(Observe {
             client: self.client,
-            limits: self.limits,
             machine,
             work: None,
             watch: None,
-            received,
+            received: VecDeque::from([first]),
             end: None,
             is_progress_unknown: false,
             watches: 0,
@@ -164,12 +147,11 @@ impl IntoFuture for ObserveCall {
 /// ```
 pub struct Observe {
     client: Client,
-    limits: BufferLimits,
     machine: Observation,
     work: Option<Work>,
     watch: Option<Watch>,
     /// What was received and not taken.
-    received: ObservedBacklog,
+    received: VecDeque<Observed>,
     /// What ended it and was not taken.
     end: Option<Error>,
     is_progress_unknown: bool,
@@ -224,9 +206,6 @@ impl Observe {
     /// [`try_next`](Self::try_next) return it without waiting. After that, whoever has applied everything
     /// has what the range held at the revision that this returns, or at a later one.
     ///
-    /// What is received is kept within [`buffer_limits`](ObserveCall::buffer_limits): beyond them it is merged, the snapshot
-    /// with changes into the snapshot of a later revision, changes into one batch that is marked as synthetic.
-    ///
     /// Cancel safe: what was received meanwhile is not lost.
     ///
     /// # Errors
@@ -262,7 +241,7 @@ impl Observe {
 
     /// What was received before and not taken, one by one.
     pub(super) fn take_received(&mut self) -> Option<Observed> {
-        self.received.pop()
+        self.received.pop_front()
     }
 
     /// Which watch it is that goes on, by number.
@@ -292,7 +271,7 @@ impl Observe {
             }
             match self.poll_observed(cx) {
                 Poll::Ready(Some(Ok(observed))) => {
-                    self.received.push(observed);
+                    self.received.push_back(observed);
                     continue;
                 }
                 Poll::Ready(Some(Err(error))) => {
@@ -385,7 +364,6 @@ impl Observe {
                     ObservationStep::Watch { start_revision } => {
                         let watch = self.client.watch(self.machine.keys().clone());
                         let watch = watch.start_revision(start_revision).progress_notify();
-                        let watch = watch.buffer_limits(self.limits);
                         self.work = Some(Work::Watch(watch.into_future()));
                     }
                     ObservationStep::Wait { until } => {

@@ -24,7 +24,6 @@ use wish::Wish;
 struct Told {
     changes: usize,
     differences: usize,
-    merged: usize,
     views: usize,
     caught_up: usize,
     cut_off: usize,
@@ -69,8 +68,7 @@ fn run(trial: &Trial, observers: usize, mirrors: usize) -> Told {
         record.push(trial.world.now(), ObserverItem::Due { revision });
     }
     let record = recorder.record();
-    let history = trial.chronicle.history();
-    if let Err(violations) = record.check(&history) {
+    if let Err(violations) = record.check(&trial.chronicle.history()) {
         for observer in &record.observers {
             eprintln!("{} of {:?}", observer.name, observer.keys);
             for timed in observer.items.iter().enumerate() {
@@ -98,22 +96,6 @@ fn run(trial: &Trial, observers: usize, mirrors: usize) -> Told {
             _ => {}
         }
     }
-    for observer in &record.observers {
-        let mut after = 0;
-        for timed in &observer.items {
-            match &timed.item {
-                // Whatever no compaction explains.
-                ObserverItem::Merged { revision, .. } => {
-                    told.merged += usize::from(!history.was_compacted(after, *revision));
-                    after = *revision;
-                }
-                ObserverItem::Snapshot { revision, .. }
-                | ObserverItem::Difference { revision, .. }
-                | ObserverItem::Progress { revision } => after = *revision,
-                _ => {}
-            }
-        }
-    }
     told
 }
 
@@ -125,7 +107,6 @@ fn runs(count: u64, pace: Pace, members: usize, observers: usize, mirrors: usize
         let told = run(&trial, observers, mirrors);
         all.changes += told.changes;
         all.differences += told.differences;
-        all.merged += told.merged;
         all.views += told.views;
         all.caught_up += told.caught_up;
         all.cut_off += told.cut_off;
@@ -135,7 +116,6 @@ fn runs(count: u64, pace: Pace, members: usize, observers: usize, mirrors: usize
         [
             ("changes", all.changes),
             ("differences", all.differences),
-            ("merged", all.merged),
             ("views", all.views),
             ("caught up", all.caught_up),
             ("cut off", all.cut_off),

@@ -20,7 +20,6 @@
 //! | [`LeaderObservation`] | who leads an election, by what is observed of its candidates |
 //! | [`LeaseKeeper`] | when and how each lease is renewed, and when it must be taken for lost |
 //! | [`Observation`] | how a range is listed and then followed, across compactions |
-//! | [`ObservedBacklog`] | what was observed and nobody has taken yet, merged beyond its limits |
 //! | [`Pager`] | what the next page of a large range is, and how large |
 //! | [`WatchConnection`] | for all watches of one connection: when to create them, from which revision, what of the answers is theirs, when to begin anew |
 //! | [`BatchBuffer`] | what a watch may hold that nobody has taken yet |
@@ -43,7 +42,7 @@ pub use cluster_guard::ClusterGuard;
 pub use endpoint_ring::EndpointRing;
 pub use leader_observation::{ElectionLeader, LeaderObservation, ObservedLeader};
 pub use lease_keeper::{KeeperStep, LeaseKeeper, LeaseKey, LeaseState};
-pub use observation::{Observation, ObservationStatus, ObservationStep, Observed, ObservedBacklog};
+pub use observation::{Observation, ObservationStatus, ObservationStep, Observed};
 pub use pager::{FIRST_PAGE_KEYS, MAX_PAGE_KEYS, PAGE_BYTES, Pager};
 pub use session::{Credentials, Session, TokenGeneration};
 pub use snapshot::{SnapshotProgress, SnapshotVerifier};

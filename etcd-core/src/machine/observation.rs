@@ -28,19 +28,16 @@
 //! told one after the other that they come and that they go: such changes are held until they amount to nothing, and told
 //! together.
 
-mod backlog;
 mod known;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 
-pub use self::backlog::ObservedBacklog;
 use self::known::Known;
-use super::watch::event_bytes;
-use super::{Backoff, BufferLimits, Pager};
+use super::{Backoff, Pager};
 use crate::error::{Error, ErrorKind, EtcdError, Retry, RetryClass};
 use crate::key::KeyRange;
 use crate::message::{Event, EventType, Get, GetResponse, KeyValue};
@@ -66,9 +63,6 @@ pub enum Observed {
         /// Whether these events stand for a history that was compacted: the difference between what had been told and
         /// what the range holds at this revision, in the order of keys. What was overwritten in between is not told, and of a
         /// deletion the revision is that of the list that shows it.
-        ///
-        /// Also whether they stand for more than was to be kept until somebody takes it: [`ObservedBacklog`], and
-        /// [`Observation::with_limits`].
         is_synthetic: bool,
     },
     /// Nothing changed up to this revision.
@@ -144,11 +138,6 @@ pub struct Observation {
     revision: i64,
     /// What was received after that revision, and is held.
     held: Vec<Event>,
-    /// How much of it at most, before only the last change of each key is held.
-    limits: BufferLimits,
-    held_bytes: usize,
-    /// How much that was, and in how many bytes, the last time it happened, in the order of keys.
-    merged: Option<(usize, usize)>,
     /// The keys that it would show although it is known that they are gone again.
     coming: BTreeSet<Bytes>,
     /// The revision up to which everything was received.
@@ -191,9 +180,6 @@ impl Observation {
             known: Known::default(),
             revision: 0,
             held: Vec::new(),
-            limits: BufferLimits::default(),
-            held_bytes: 0,
-            merged: None,
             coming: BTreeSet::new(),
             received: 0,
             agreed: 0,
@@ -216,13 +202,6 @@ impl Observation {
     #[must_use]
     pub fn with_prev_kv(mut self) -> Self {
         self.known = Known::with_pairs();
-        self
-    }
-
-    /// How many changes may be held until they amount to nothing; beyond, only the last of each key is.
-    #[must_use]
-    pub fn with_limits(mut self, limits: BufferLimits) -> Self {
-        self.limits = limits;
         self
     }
 
@@ -369,24 +348,12 @@ impl Observation {
         } else {
             self.coming.clear();
         }
-        self.held_bytes += events.iter().map(event_bytes).sum::<usize>();
         self.held.append(&mut events);
         if !self.coming.is_empty() {
-            // What is left of it may be more than the limits: then as much again has to come.
-            let (events, bytes) = self.merged.unwrap_or_default();
-            if self.held.len() > self.limits.events.max(2 * events)
-                || self.held_bytes > self.limits.bytes.max(2 * bytes)
-            {
-                self.merge_held();
-            }
             return None;
         }
         self.revision = revision;
-        let is_synthetic = self.merged.is_some();
-        if is_synthetic {
-            self.merge_held();
-        }
-        let mut events = self.take_held();
+        let mut events = std::mem::take(&mut self.held);
         if events.is_empty() {
             return Some(Observed::Progress { revision });
         }
@@ -396,7 +363,7 @@ impl Observation {
         Some(Observed::Changes {
             revision,
             events,
-            is_synthetic,
+            is_synthetic: false,
         })
     }
 
@@ -441,28 +408,6 @@ impl Observation {
         }
     }
 
-    /// Keeps of what is held only the last change of each key, in the order of keys. What was not known and is gone again
-    /// has not happened then.
-    fn merge_held(&mut self) {
-        let mut last = BTreeMap::new();
-        for mut event in std::mem::take(&mut self.held) {
-            // One pair must not keep a message of megabytes.
-            event.kv.key = Bytes::copy_from_slice(&event.kv.key);
-            event.kv.value = Bytes::copy_from_slice(&event.kv.value);
-            last.insert(event.kv.key.clone(), event);
-        }
-        let known = &self.known;
-        last.retain(|key, event| event.event_type != EventType::Delete || known.contains(key));
-        self.held = last.into_values().collect();
-        self.held_bytes = self.held.iter().map(event_bytes).sum();
-        self.merged = Some((self.held.len(), self.held_bytes));
-    }
-
-    fn take_held(&mut self) -> Vec<Event> {
-        (self.held_bytes, self.merged) = (0, None);
-        std::mem::take(&mut self.held)
-    }
-
     /// Whether the same may work a while later, or elsewhere.
     fn may_mend(&self, error: &Error) -> bool {
         match error.retry() {
@@ -485,7 +430,7 @@ impl Observation {
         let is_agreed = !is_first && revision <= self.agreed;
         let revision = if is_agreed { self.agreed } else { revision };
         (self.revision, self.received) = (revision, revision);
-        drop(self.take_held());
+        self.held.clear();
         self.coming.clear();
         self.state = State::Starting {
             until: None,

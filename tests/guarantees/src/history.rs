@@ -100,7 +100,7 @@ impl History {
     }
 
     /// Whether the store was compacted at a revision after `after`, and not after `until`.
-    pub fn was_compacted(&self, after: i64, until: i64) -> bool {
+    pub(crate) fn was_compacted(&self, after: i64, until: i64) -> bool {
         self.compactions
             .iter()
             .any(|revision| after < *revision && *revision <= until)

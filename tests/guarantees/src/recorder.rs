@@ -280,12 +280,6 @@ impl ObserverRecorder {
         self.push(now, ObserverItem::Difference { revision, events });
     }
 
-    /// What differs up to `revision`, told as one because more was received than was to be kept.
-    pub fn merged(&self, now: Instant, revision: i64, events: impl IntoIterator<Item = Event>) {
-        let events = events.into_iter().collect();
-        self.push(now, ObserverItem::Merged { revision, events });
-    }
-
     /// Everything up to `revision` has arrived.
     pub fn progress(&self, now: Instant, revision: i64) {
         self.push(now, ObserverItem::Progress { revision });

@@ -109,11 +109,6 @@ impl Follower<'_> {
                 events,
                 is_synthetic: true,
                 ..
-            } if self.wish.is_tight => self.record.merged(now, revision, events),
-            Observed::Changes {
-                events,
-                is_synthetic: true,
-                ..
             } => self.record.difference(now, revision, events),
             Observed::Changes { events, .. } => {
                 assert!(!events.is_empty(), "changes without a change");

@@ -1,6 +1,6 @@
 //! What is observed.
 
-use anyetcd::{BufferLimits, Client, KeyRange, ObserveCall, Put, Txn, prefix};
+use anyetcd::{Client, KeyRange, ObserveCall, Put, Txn, prefix};
 use etcd_embedded::sim::World;
 
 use crate::trial::{KEYS, Trial};
@@ -8,19 +8,12 @@ use crate::trial::{KEYS, Trial};
 /// More keys than a page has.
 const MANY: u64 = 200;
 
-const TIGHT: BufferLimits = BufferLimits {
-    events: 2,
-    bytes: usize::MAX,
-};
-
 /// What one consumer asks for.
 #[derive(Clone, Debug)]
 pub(super) struct Wish {
     pub(super) keys: KeyRange,
     pub(super) prev_kv: bool,
     pub(super) slow: bool,
-    /// Whether it keeps next to nothing that it has not taken.
-    pub(super) is_tight: bool,
 }
 
 impl Wish {
@@ -36,17 +29,11 @@ impl Wish {
             },
             prev_kv: world.random(2) == 0,
             slow: world.random(3) == 0,
-            is_tight: world.random(2) == 0,
         }
     }
 
     pub(super) fn observe(&self, client: &Client) -> ObserveCall {
         let call = client.observe(self.keys.clone());
-        let call = if self.is_tight {
-            call.buffer_limits(TIGHT)
-        } else {
-            call
-        };
         if self.prev_kv { call.prev_kv() } else { call }
     }
 }

@@ -34,10 +34,6 @@ impl Known {
         self.keys.len()
     }
 
-    pub(super) fn contains(&self, key: &Bytes) -> bool {
-        self.keys.contains_key(key)
-    }
-
     /// Takes the first list.
     pub(super) fn fill(&mut self, listed: &mut [KeyValue]) {
         self.keys = listed.iter_mut().map(|pair| self.entry(pair)).collect();

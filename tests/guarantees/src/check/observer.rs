@@ -77,10 +77,6 @@ impl State<'_> {
                     Detail::NeedlesslySynthetic { after, revision }
                 })
             }
-            ObserverItem::Merged { revision, events } => {
-                self.differ(events)?;
-                self.reach(*revision)
-            }
             ObserverItem::Progress { revision } => self.reach(*revision),
             ObserverItem::Due { revision } => self.reach(self.revision.max(*revision)),
             ObserverItem::View { revision, pairs } => {
@@ -189,11 +185,11 @@ fn first_difference(expected: &Pairs, got: &Pairs) -> Option<(Bytes, Option<KeyV
 fn as_watch(observer: &ObserverRecord) -> WatchRecord {
     let items = observer.items.iter().map(|Timed { at, item }| {
         let item = match item {
-            ObserverItem::Snapshot { revision, .. }
-            | ObserverItem::Difference { revision, .. }
-            | ObserverItem::Merged { revision, .. } => WatchItem::Started {
-                revision: revision + 1,
-            },
+            ObserverItem::Snapshot { revision, .. } | ObserverItem::Difference { revision, .. } => {
+                WatchItem::Started {
+                    revision: revision + 1,
+                }
+            }
             ObserverItem::Changes { events } => WatchItem::Batch {
                 events: events.clone(),
             },

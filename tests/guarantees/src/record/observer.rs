@@ -31,13 +31,6 @@ pub enum ObserverItem {
         /// Synthetic puts and deletions.
         events: Vec<Event>,
     },
-    /// What differs since the item before, told as one because more was received than was to be kept.
-    Merged {
-        /// The revision up to which.
-        revision: i64,
-        /// The last event of each key.
-        events: Vec<Event>,
-    },
     /// Everything up to here has arrived.
     Progress {
         /// The last revision.
