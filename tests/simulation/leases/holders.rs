@@ -70,9 +70,13 @@ impl<'w> Holders<'w> {
         }
     }
 
-    /// Somebody has been granted a lease.
+    /// Somebody has been granted a lease. One that is lost by the time its holder gets it, who was suspended meanwhile, was
+    /// never believed in.
     pub(super) fn add(&self, lease: Lease, learns: Learns) -> Rc<Lease> {
         let (lease, now) = (Rc::new(lease), self.world.now());
+        if !lease.is_held() {
+            return lease;
+        }
         let server = match self.world.cluster().len() {
             1 => Servers::KeepUntil(now),
             _ => Servers::Hear,
