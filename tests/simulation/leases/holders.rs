@@ -109,14 +109,8 @@ impl<'w> Holders<'w> {
 
     /// A holder has had enough of its lease, or has lost it. What becomes of it concerns nobody any more.
     pub(super) fn remove(&self, lease: &Lease) {
-        self.look();
+        self.tell(lease);
         let mut present = self.present.borrow_mut();
-        for holder in present
-            .iter_mut()
-            .filter(|holder| holder.lease.id() == lease.id())
-        {
-            holder.lose(self.world.now());
-        }
         present.retain(|holder| holder.lease.id() != lease.id());
     }
 
