@@ -500,3 +500,19 @@ fn a_list_that_is_older_than_what_a_read_found_changes_nothing() {
         ObservationStep::Watch { start_revision: 4 }
     ));
 }
+
+#[test]
+fn the_last_revision_there_can_be_is_no_reason_to_panic() {
+    let mut observation = Observation::new(prefix("k/"));
+    let now = Instant::now();
+    let ObservationStep::List(_) = observation.poll_step(now) else {
+        panic!("it lists first");
+    };
+    let mut page = GetResponse::default();
+    page.header.revision = i64::MAX;
+    assert!(observation.handle_page(page).is_some());
+    let ObservationStep::Watch { start_revision } = observation.poll_step(now) else {
+        panic!("it watches then");
+    };
+    assert_eq!(start_revision, i64::MAX);
+}
