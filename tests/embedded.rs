@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyetcd::embedded::{self, Config, Dialect, EMBEDDED_ENDPOINT};
 #[cfg(not(any(feature = "async-std", feature = "smol")))]
 use anyetcd::error::InvalidArgument;
+use anyetcd::transport::TransportErrorKind;
 use anyetcd::{Client, ErrorKind, KeyValue, ObservationStatus, Put, Txn, prefix};
 
 #[tokio::test]
@@ -108,4 +109,22 @@ fn it_runs_where_nothing_else_does() {
         let error = client.leases().revoke(404).await.unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Server(_)), "{error}");
     });
+}
+
+/// Nobody is left who could withdraw it, and that must not pass for having done so.
+#[test]
+fn a_registration_whose_runtime_has_shut_down_cannot_be_withdrawn() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let registration = runtime.block_on(async {
+        let client = Client::embedded().unwrap();
+        let lease = client.lease(Duration::from_secs(60));
+        lease.register([Put::new("key", "value")]).await.unwrap()
+    });
+    drop(runtime);
+    let other = tokio::runtime::Runtime::new().unwrap();
+    let error = other.block_on(registration.withdraw()).unwrap_err();
+    let ErrorKind::Transport(error) = error.kind() else {
+        panic!("{error:?}");
+    };
+    assert_eq!(error.kind(), TransportErrorKind::Shutdown);
 }
