@@ -49,7 +49,8 @@ const EVENTS_MAY_TAKE: Duration = Duration::from_secs(1);
 ///
 /// It may [begin](super::WatchCall::and) with several, and through its [`handle`](Self::handle) ranges come and go while
 /// it runs, on the same connection. Each range is a watch of its own with a position of its own, and a batch belongs to
-/// one of them: order and wholeness of revisions hold within a range. Where a transaction over two ranges has to arrive as one, watch one range that covers both.
+/// one of them: order and wholeness of revisions hold within a range. Where a transaction over two ranges has to arrive
+/// as one, watch one range that covers both.
 ///
 /// An error concerns one range, which [`Error::keys`] names and which is gone then. The others go on, and the next call
 /// of [`try_next`](Self::try_next) tells of them; the stream ends when none is left. The range may be added again, also
