@@ -4,6 +4,7 @@ mod apt;
 mod clients;
 mod etcd;
 mod pypi;
+mod report;
 mod run;
 mod test;
 
