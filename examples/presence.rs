@@ -24,6 +24,7 @@ const DONE: &str = "presence/done";
 async fn main() -> anyetcd::Result<()> {
     let client = Client::connect(endpoints::from_env()).await?;
     let seconds = std::env::args().nth(1).and_then(|seconds| seconds.parse().ok());
+    let since = Instant::now();
     let lease = client.lease(Duration::from_secs(seconds.unwrap_or(3))).await?;
 
     let present = client.put(PRESENT, "me").lease(lease.id()).if_absent().await?;
@@ -33,7 +34,6 @@ async fn main() -> anyetcd::Result<()> {
     }
     println!("present");
 
-    let since = Instant::now();
     match work(&client, &lease).await? {
         None => {
             lease.revoke().await?;
