@@ -1,170 +1,21 @@
 //! A range in memory.
 
-use std::error::Error as StdError;
 use std::fmt;
-use std::future::{IntoFuture, poll_fn};
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Poll, ready};
+use std::task::{Context, Poll, ready};
 
-use etcd_core::error::{ClusterChanged, Error, ErrorKind, Result, Timeout, TimeoutPhase, WatchError};
-use etcd_core::key::KeyRange;
-use etcd_core::machine::{ObservationStatus, Observed};
+use etcd_core::error::{ClusterChanged, Error, Result, WatchError};
+use etcd_core::machine::ObservationStatus;
 use etcd_core::message::KeyValue;
-use etcd_core::runtime::{BoxFuture, later};
 use futures_channel::oneshot;
 
-use super::content::{Content, Decode};
-use super::decode::DecodeError;
+use super::catch_up::{CatchUp, Follower};
+use super::content::Content;
 use super::goal::Goal;
-use super::stream::{is_progress_unknown, status};
-use super::task::Following;
+use super::stream::status;
 use super::view::{MirrorUpdates, MirrorView};
-use crate::exchange::race;
-use crate::latest::Latest;
-use crate::{Client, ObserveCall};
-
-/// A mirror that is filled when this is awaited. Made by [`Client::mirror`].
-///
-/// # Errors
-///
-/// What ends every [`Call`](crate::Call).
-///
-/// Cancel safe.
-#[must_use = "nothing is read until this is awaited"]
-pub struct MirrorCall<V> {
-    client: Client,
-    keys: KeyRange,
-    decode: Decode<V>,
-}
-
-impl MirrorCall<KeyValue> {
-    pub(crate) fn new(client: Client, keys: KeyRange) -> Self {
-        Self {
-            client,
-            keys,
-            decode: Arc::new(KeyValue::clone),
-        }
-    }
-
-    /// Holds what `decode` makes of each pair, once each time it changes, instead of the pair itself. It must not panic: the
-    /// mirror would end, showing the last revision before. What may fail is for [`try_decode`](Self::try_decode).
-    ///
-    /// ```no_run
-    /// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {
-    /// let ports = client
-    ///     .mirror(anyetcd::prefix("ports/"))
-    ///     .decode(|kv| kv.value_str().and_then(|port| port.parse::<u16>().ok()))
-    ///     .await?;
-    /// let api: Option<u16> = ports.get("ports/api").flatten();
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn decode<V>(self, decode: impl Fn(&KeyValue) -> V + Send + Sync + 'static) -> MirrorCall<V> {
-        MirrorCall {
-            client: self.client,
-            keys: self.keys,
-            decode: Arc::new(decode),
-        }
-    }
-
-    /// As [`decode`](Self::decode), for a `decode` that may fail. A value that fails does not end the mirror, nor does it
-    /// leave the one before in its place: its key holds the error, which names it, until it is written again.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> anyetcd::Result<()> {
-    /// # let client = anyetcd::Client::embedded()?;
-    /// client.put("ports/api", "8080").await?;
-    /// client.put("ports/web", "many").await?;
-    /// let ports = client
-    ///     .mirror(anyetcd::prefix("ports/"))
-    ///     .try_decode(|kv| kv.value_str().unwrap_or_default().parse::<u16>())
-    ///     .await?;
-    /// assert_eq!(ports.get("ports/api").unwrap().unwrap(), 8080);
-    /// let error = ports.get("ports/web").unwrap().unwrap_err();
-    /// assert_eq!(error.key(), "ports/web");
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn try_decode<V, E>(
-        self,
-        decode: impl Fn(&KeyValue) -> Result<V, E> + Send + Sync + 'static,
-    ) -> MirrorCall<Result<V, DecodeError>>
-    where
-        E: Into<Box<dyn StdError + Send + Sync>>,
-    {
-        self.decode(move |kv| decode(kv).map_err(|cause| DecodeError::new(kv, cause.into())))
-    }
-
-    /// Holds each value as the `T` that its JSON describes, or the error that says which it is that describes none; see
-    /// [`try_decode`](Self::try_decode).
-    ///
-    /// Needs the feature `serde`.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> anyetcd::Result<()> {
-    /// # let client = anyetcd::Client::embedded()?;
-    /// use std::collections::BTreeMap;
-    ///
-    /// use anyetcd::prefix;
-    ///
-    /// client.put("limits/a", r#"{"cpu": 4, "disk": 100}"#).await?;
-    /// client.put("limits/b", "none").await?;
-    /// let limits = client
-    ///     .mirror(prefix("limits/"))
-    ///     .json::<BTreeMap<String, u32>>() // or any type of your own that is `Deserialize`
-    ///     .await?;
-    /// for (key, limits) in limits.view().iter() {
-    ///     match limits {
-    ///         Ok(limits) => println!("{key:?}: {:?}", limits.get("cpu")),
-    ///         Err(error) => println!("{error}"), // the value of "limits/b", of revision 3, cannot be decoded
-    ///     }
-    /// }
-    /// assert_eq!(limits.get("limits/a").unwrap().unwrap()["cpu"], 4);
-    /// assert_eq!(limits.get("limits/b").unwrap().unwrap_err().key(), "limits/b");
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[cfg(feature = "serde")]
-    pub fn json<T>(self) -> MirrorCall<Result<Arc<T>, DecodeError>>
-    where
-        T: serde::de::DeserializeOwned + Send + Sync + 'static,
-    {
-        self.try_decode(|kv| serde_json::from_slice(&kv.value).map(Arc::new))
-    }
-}
-
-impl<V: Clone + Send + Sync + 'static> IntoFuture for MirrorCall<V> {
-    type Output = Result<Mirror<V>>;
-    type IntoFuture = BoxFuture<'static, Self::Output>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let keys = self.keys.clone();
-            let mut observe = ObserveCall::new(self.client.clone(), self.keys).await?;
-            let Some(Observed::Snapshot { revision, kvs }) = observe.try_next().await? else {
-                return Err(WatchError::Canceled.into());
-            };
-            let content = Arc::new(Latest::new(Content::new(revision, &kvs, &self.decode)));
-            let following = Following {
-                observe,
-                decode: self.decode,
-                content: content.clone(),
-            };
-            let (alive, dropped) = oneshot::channel();
-            let runtime = &self.client.shared.runtime;
-            runtime.spawn(Box::pin(following.run(dropped)));
-            Ok(Mirror {
-                client: self.client,
-                keys,
-                content,
-                _alive: Arc::new(alive),
-            })
-        })
-    }
-}
+use crate::WatchHandle;
+use crate::latest::{Latest, Reader};
 
 /// A copy of a range in memory that follows the servers. Made by [`Client::mirror`]; cheap to clone.
 ///
@@ -194,8 +45,7 @@ impl<V: Clone + Send + Sync + 'static> IntoFuture for MirrorCall<V> {
 /// # }
 /// ```
 pub struct Mirror<V = KeyValue> {
-    client: Client,
-    keys: KeyRange,
+    catch_up: Arc<CatchUp>,
     content: Arc<Latest<Content<V>>>,
     /// Its end is the task's.
     _alive: Arc<oneshot::Sender<()>>,
@@ -280,72 +130,23 @@ impl<V: Clone + Send + Sync + 'static> Mirror<V> {
     ///
     /// What ends a read of the range, or has ended the mirror; a timeout if it takes longer than calls of the client may.
     pub async fn sync(&self) -> Result<i64> {
-        let shared = &self.client.shared;
-        let limit = shared.settings.timeout;
-        let deadline = later(shared.runtime.now(), limit);
-        let mut is_progress_unknown = false;
-        loop {
-            let left = deadline.saturating_duration_since(shared.runtime.now());
-            let goal = Goal::read(&self.client, &self.keys, self.len(), is_progress_unknown, left).await?;
-            let reached = self.reach(goal, &mut is_progress_unknown);
-            match race(pin!(reached), pin!(shared.deadlines.reached(deadline))).await {
-                Some(Ok(true)) => return Ok(goal.revision),
-                Some(Ok(false)) => {}
-                Some(Err(error)) => return Err(error),
-                None => return Err(Timeout::new(TimeoutPhase::Response).with_limit(limit).into()),
-            }
-        }
-    }
-
-    /// Waits until `goal` is seen; `false` if the server cannot say, and another goal is needed.
-    async fn reach(&self, goal: Goal, is_unknown: &mut bool) -> Result<bool> {
         let mut reading = Reading {
-            content: &self.content,
+            mirror: self,
             reader: self.content.reader(),
         };
-        let mut asking: Option<BoxFuture<'static, Result<i64>>> = None;
-        // Each watch is asked again only after it has answered.
-        let mut asked = 0;
-        poll_fn(|cx| {
-            loop {
-                if self.agree(goal) {
-                    return Poll::Ready(Ok(true));
-                }
-                let (watch, watches) = self
-                    .content
-                    .with(|content| (content.watch.clone(), content.watches));
-                match self.content.poll(&mut reading.reader, cx) {
-                    Poll::Ready(Some(_)) => continue,
-                    Poll::Ready(None) => return Poll::Ready(Err(self.end())),
-                    Poll::Pending => {}
-                }
-                if asking.is_none()
-                    && !*is_unknown
-                    && asked != watches
-                    && let Some(handle) = watch
-                {
-                    asked = watches;
-                    asking = Some(Box::pin(async move { handle.progress().await }));
-                }
-                let Some(answer) = &mut asking else {
-                    return Poll::Pending;
-                };
-                match ready!(answer.as_mut().poll(cx)) {
-                    Err(error) if is_progress_unknown(&error) => {
-                        *is_unknown = true;
-                        asking = None;
-                        if goal.needs_progress() {
-                            return Poll::Ready(Ok(false));
-                        }
-                    }
-                    // It is about to be replaced.
-                    Err(error) if matches!(error.kind(), ErrorKind::Watch(_)) => asking = None,
-                    Err(error) => return Poll::Ready(Err(error)),
-                    Ok(_) => (asking, asked) = (None, 0),
-                }
-            }
-        })
-        .await
+        self.catch_up.run(&mut reading).await
+    }
+
+    pub(super) fn new(
+        catch_up: Arc<CatchUp>,
+        content: Arc<Latest<Content<V>>>,
+        alive: oneshot::Sender<()>,
+    ) -> Self {
+        Self {
+            catch_up,
+            content,
+            _alive: Arc::new(alive),
+        }
     }
 
     /// Shows the state of `goal` if that is what is shown. Readers are not disturbed where it changes nothing.
@@ -368,41 +169,55 @@ impl<V: Clone + Send + Sync + 'static> Mirror<V> {
     }
 }
 
-/// A reader that is forgotten when nobody reads any more.
-struct Reading<'m, V: Clone> {
-    content: &'m Latest<Content<V>>,
-    reader: crate::latest::Reader,
+/// Waits for what a mirror shows, and is forgotten when that has an end.
+struct Reading<'m, V: Clone + Send + Sync + 'static> {
+    mirror: &'m Mirror<V>,
+    reader: Reader,
 }
 
-impl<V: Clone> Drop for Reading<'_, V> {
+impl<V: Clone + Send + Sync + 'static> Follower for Reading<'_, V> {
+    fn key_count(&self) -> usize {
+        self.mirror.len()
+    }
+
+    fn poll_seen(&mut self, goal: Goal, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        while !self.mirror.agree(goal) {
+            if ready!(self.mirror.content.poll(&mut self.reader, cx)).is_none() {
+                return Poll::Ready(Err(self.mirror.end()));
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn watches(&self) -> u64 {
+        self.mirror.content.with(|content| content.watches)
+    }
+
+    fn watch_handle(&self) -> Option<WatchHandle> {
+        self.mirror.content.with(|content| content.watch.clone())
+    }
+}
+
+impl<V: Clone + Send + Sync + 'static> Drop for Reading<'_, V> {
     fn drop(&mut self) {
-        self.content.forget(&self.reader);
+        self.mirror.content.forget(&self.reader);
     }
 }
 
 impl<V> Clone for Mirror<V> {
     fn clone(&self) -> Self {
         Self {
-            client: self.client.clone(),
-            keys: self.keys.clone(),
+            catch_up: self.catch_up.clone(),
             content: self.content.clone(),
             _alive: self._alive.clone(),
         }
     }
 }
 
-impl<V> fmt::Debug for MirrorCall<V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MirrorCall")
-            .field("keys", &self.keys)
-            .finish_non_exhaustive()
-    }
-}
-
 impl<V: Clone + Send + Sync + 'static> fmt::Debug for Mirror<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mirror")
-            .field("keys", &self.keys)
+            .field("keys", self.catch_up.keys())
             .field("revision", &self.revision())
             .field("status", &self.status())
             .finish_non_exhaustive()

@@ -3,102 +3,20 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::{IntoFuture, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use etcd_core::error::{Error, ErrorKind, Result, Timeout, TimeoutPhase, WatchError};
+use etcd_core::error::{Error, ErrorKind, Result, WatchError};
 use etcd_core::key::KeyRange;
 use etcd_core::machine::{Observation, ObservationStatus, ObservationStep, Observed};
 use etcd_core::message::GetResponse;
-use etcd_core::runtime::{BoxFuture, later};
+use etcd_core::runtime::BoxFuture;
 use futures_core::Stream;
 
+use super::catch_up::{CatchUp, Follower};
 use super::goal::Goal;
-use crate::client::lock;
-use crate::exchange::race;
 use crate::{Client, Watch, WatchHandle, WatchStatus};
-
-/// An observation that begins when it is awaited. Made by [`Client::observe`].
-///
-/// Awaiting it reads the range.
-///
-/// # Errors
-///
-/// What ends every [`Call`](crate::Call).
-///
-/// Cancel safe.
-#[must_use = "nothing is read until this is awaited"]
-#[derive(Clone)]
-pub struct ObserveCall {
-    client: Client,
-    keys: KeyRange,
-    has_prev_kv: bool,
-}
-
-impl ObserveCall {
-    pub(crate) fn new(client: Client, keys: KeyRange) -> Self {
-        Self {
-            client,
-            keys,
-            has_prev_kv: false,
-        }
-    }
-
-    /// Has each event tell the pair before it, synthetic ones too, and whatever history still has. The pairs of the range are
-    /// kept in memory for that; otherwise, only its keys are.
-    pub fn prev_kv(mut self) -> Self {
-        self.has_prev_kv = true;
-        self
-    }
-
-    async fn begin(self) -> Result<Observe> {
-        let logs_in = lock(&self.client.shared.session).can_log_in();
-        let mut machine = Observation::new(self.keys).with_login(logs_in);
-        if self.has_prev_kv {
-            machine = machine.with_prev_kv();
-        }
-        let runtime = self.client.shared.runtime.clone();
-        let first = loop {
-            match machine.poll_step(runtime.now()) {
-                ObservationStep::List(get) => match self.client.call(get).await {
-                    Ok(page) => {
-                        if let Some(first) = machine.handle_page(page) {
-                            break first;
-                        }
-                    }
-                    Err(error) => machine.handle_list_failed(runtime.now(), error, runtime.entropy()),
-                },
-                ObservationStep::Fail(error) => return Err(error),
-                // Whoever waits for the beginning is told what is in the way of it.
-                _ => {
-                    let ObservationStatus::Interrupted { cause, .. } = machine.status() else {
-                        return Err(Timeout::new(TimeoutPhase::Queue).into());
-                    };
-                    return Err(Error::clone(&cause));
-                }
-            }
-        };
-        Ok(Observe {
-            client: self.client,
-            machine,
-            work: None,
-            watch: None,
-            received: VecDeque::from([first]),
-            end: None,
-            is_progress_unknown: false,
-            watches: 0,
-        })
-    }
-}
-
-impl IntoFuture for ObserveCall {
-    type Output = Result<Observe>;
-    type IntoFuture = BoxFuture<'static, Self::Output>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.begin())
-    }
-}
 
 /// A range of keys, read and then followed: a stream of [`Observed`]. Made by [`Client::observe`].
 ///
@@ -154,7 +72,7 @@ pub struct Observe {
     received: VecDeque<Observed>,
     /// What ended it and was not taken.
     end: Option<Error>,
-    is_progress_unknown: bool,
+    catch_up: Arc<CatchUp>,
     /// How often there has been a new watch.
     watches: u64,
 }
@@ -165,14 +83,22 @@ enum Work {
     Pause(BoxFuture<'static, ()>),
 }
 
-/// A question to the server, how far a watch has got.
-struct Asking {
-    /// Which watch it is.
-    watch: u64,
-    answer: BoxFuture<'static, Result<i64>>,
-}
-
 impl Observe {
+    /// Goes on from what was read first.
+    pub(super) fn new(client: Client, machine: Observation, first: Observed) -> Self {
+        let catch_up = Arc::new(CatchUp::new(client.clone(), machine.keys().clone()));
+        Self {
+            client,
+            machine,
+            work: None,
+            watch: None,
+            received: VecDeque::from([first]),
+            end: None,
+            catch_up,
+            watches: 0,
+        }
+    }
+
     /// What comes next; `None` after an error.
     ///
     /// Cancel safe: a dropped future has taken nothing.
@@ -213,26 +139,8 @@ impl Observe {
     /// What ends a read of the range; a timeout if it takes longer than calls of the client may; what ends the observation,
     /// which then comes next as well.
     pub async fn caught_up(&mut self) -> Result<i64> {
-        let shared = self.client.shared.clone();
-        let limit = shared.settings.timeout;
-        let deadline = later(shared.runtime.now(), limit);
-        loop {
-            let (client, keys) = (self.client.clone(), self.keys().clone());
-            let left = deadline.saturating_duration_since(shared.runtime.now());
-            let goal = Goal::read(&client, &keys, self.key_count(), self.is_progress_unknown, left).await?;
-            let mut asking = None;
-            let caught_up = poll_fn(|cx| self.poll_caught_up(goal, &mut asking, cx));
-            match race(pin!(caught_up), pin!(shared.deadlines.reached(deadline))).await {
-                Some(Ok(true)) => {
-                    self.machine.handle_agreement(goal.revision);
-                    return Ok(goal.revision);
-                }
-                // The server cannot say: another goal is needed.
-                Some(Ok(false)) => {}
-                Some(Err(error)) => return Err(error),
-                None => return Err(Timeout::new(TimeoutPhase::Response).with_limit(limit).into()),
-            }
-        }
+        let catch_up = self.catch_up.clone();
+        catch_up.run(self).await
     }
 
     pub(super) fn keys(&self) -> &KeyRange {
@@ -244,75 +152,14 @@ impl Observe {
         self.received.pop_front()
     }
 
-    /// Which watch it is that goes on, by number.
-    pub(super) fn watches(&self) -> u64 {
-        self.watches
+    /// What waits until this, or a copy of it, has seen everything.
+    pub(super) fn catch_up(&self) -> Arc<CatchUp> {
+        self.catch_up.clone()
     }
 
     /// How it is doing, for those who ask its watch themselves.
     pub(super) fn status_but_of_watch(&self) -> ObservationStatus {
         self.machine.status()
-    }
-
-    /// What can ask the server how far it has got; `None` while nothing is watched.
-    pub(super) fn watch_handle(&self) -> Option<WatchHandle> {
-        self.watch.as_ref().map(Watch::handle)
-    }
-
-    fn poll_caught_up(
-        &mut self,
-        goal: Goal,
-        asking: &mut Option<Asking>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<bool>> {
-        loop {
-            if goal.is_seen(self.revision(), self.key_count()) {
-                return Poll::Ready(Ok(true));
-            }
-            match self.poll_observed(cx) {
-                Poll::Ready(Some(Ok(observed))) => {
-                    self.received.push_back(observed);
-                    continue;
-                }
-                Poll::Ready(Some(Err(error))) => {
-                    self.end = Some(error.clone());
-                    return Poll::Ready(Err(error));
-                }
-                Poll::Ready(None) => return Poll::Ready(Err(WatchError::Canceled.into())),
-                Poll::Pending => {}
-            }
-            if asking.is_none()
-                && !self.is_progress_unknown
-                && let Some(handle) = self.watch_handle()
-            {
-                *asking = Some(Asking {
-                    watch: self.watches,
-                    answer: Box::pin(async move { handle.progress().await }),
-                });
-            }
-            let Some(Asking { watch, answer }) = asking else {
-                return Poll::Pending;
-            };
-            let is_present = *watch == self.watches;
-            match ready!(answer.as_mut().poll(cx)) {
-                Err(error) if is_progress_unknown(&error) => {
-                    self.is_progress_unknown = true;
-                    *asking = None;
-                    if goal.needs_progress() {
-                        return Poll::Ready(Ok(false));
-                    }
-                }
-                Err(error) if matches!(error.kind(), ErrorKind::Watch(_)) => {
-                    *asking = None;
-                    // Unless it has been replaced by now, and the next one can be asked, the watch is about to be.
-                    if is_present {
-                        return Poll::Pending;
-                    }
-                }
-                Err(error) => return Poll::Ready(Err(error)),
-                Ok(_) => *asking = None,
-            }
-        }
     }
 
     /// What comes next, beyond what was received before.
@@ -419,8 +266,33 @@ pub(super) fn status(observation: ObservationStatus, watch: Option<WatchStatus>)
     }
 }
 
-pub(super) fn is_progress_unknown(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Watch(WatchError::ProgressUnknown))
+impl Follower for Observe {
+    fn key_count(&self) -> usize {
+        self.key_count()
+    }
+
+    fn poll_seen(&mut self, goal: Goal, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        while !goal.is_seen(self.revision(), self.key_count()) {
+            match ready!(self.poll_observed(cx)) {
+                Some(Ok(observed)) => self.received.push_back(observed),
+                Some(Err(error)) => {
+                    self.end = Some(error.clone());
+                    return Poll::Ready(Err(error));
+                }
+                None => return Poll::Ready(Err(WatchError::Canceled.into())),
+            }
+        }
+        self.machine.handle_agreement(goal.revision);
+        Poll::Ready(Ok(()))
+    }
+
+    fn watches(&self) -> u64 {
+        self.watches
+    }
+
+    fn watch_handle(&self) -> Option<WatchHandle> {
+        self.watch.as_ref().map(Watch::handle)
+    }
 }
 
 impl Stream for Observe {
@@ -434,14 +306,6 @@ impl Stream for Observe {
                 None => self.poll_observed(cx),
             },
         }
-    }
-}
-
-impl fmt::Debug for ObserveCall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ObserveCall")
-            .field("keys", &self.keys)
-            .finish_non_exhaustive()
     }
 }
 

@@ -11,6 +11,7 @@ use futures_core::Stream;
 use futures_util::future::{Either, select};
 
 use super::Observe;
+use super::catch_up::Follower;
 use super::content::{Content, Decode, Decoded};
 use crate::latest::Latest;
 
