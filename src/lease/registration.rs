@@ -171,7 +171,8 @@ pub struct RegistrationStates {
 }
 
 impl RegistrationStates {
-    /// The next state; `None` after the end of the registration.
+    /// The next state; `None` after the end of the registration: it was withdrawn or dropped, or another cluster has taken
+    /// the place of its own, which the last state tells.
     ///
     /// Cancel safe.
     pub async fn next(&mut self) -> Option<RegistrationState> {
@@ -204,18 +205,24 @@ impl Registered {
     async fn keep(self, lease: Lease, mut withdrawn: oneshot::Receiver<oneshot::Sender<Result<()>>>) {
         let mut lease = Some(lease);
         let mut tried = Vec::new();
-        let done = match select(pin!(self.keep_on(&mut lease, &mut tried)), &mut withdrawn).await {
+        let ended = match select(pin!(self.keep_on(&mut lease, &mut tried)), &mut withdrawn).await {
+            Either::Left((result, _)) => Either::Left(result),
+            Either::Right((done, _)) => Either::Right(done),
+        };
+        match ended {
             // Another cluster; nothing helps but a new client.
-            Either::Left((result, withdrawn)) => {
+            Either::Left(result) => {
+                // Whoever follows its states learns that there will be no other.
+                drop(self);
                 if let Ok(done) = withdrawn.await {
                     let _ = done.send(result);
                 }
-                return;
             }
-            Either::Right((done, _)) => done,
-        };
-        if let Ok(done) = done {
-            let _ = done.send(self.revoke(lease, tried).await);
+            Either::Right(Ok(done)) => {
+                let _ = done.send(self.revoke(lease, tried).await);
+            }
+            // It was dropped, and so is its lease.
+            Either::Right(Err(_)) => {}
         }
     }
 
