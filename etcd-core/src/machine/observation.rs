@@ -21,111 +21,24 @@
 //! what the range held at the item's revision. What is missing of a compacted past is only how it came to be so: values that
 //! were overwritten, keys that came and went.
 //!
-//! # Who knows that a key is gone does not see it come
-//!
-//! A read may find the range just as it was told, at a later revision: [`Observation::handle_agreement`]. Whatever changed
-//! in between has been undone, by keys that came and went, and who knows that they are gone must not be
-//! told one after the other that they come and that they go: such changes are held until they amount to nothing, and told
-//! together.
+//! A read may find the range just as it was told, at a later revision: [`Observation::handle_agreement`]. What that means for
+//! what is told next stands in `held.rs`.
 
+mod held;
 mod known;
+mod terms;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
-
+use self::held::Held;
 use self::known::Known;
+pub use self::terms::{ObservationStatus, ObservationStep, Observed};
 use super::{Backoff, Pager};
 use crate::error::{Error, ErrorKind, EtcdError, Retry, RetryClass};
 use crate::key::KeyRange;
-use crate::message::{Event, EventType, Get, GetResponse, KeyValue};
+use crate::message::{Event, Get, GetResponse, KeyValue};
 use crate::rpc::Request;
-
-/// What an observer is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Observed {
-    /// All pairs of the range at one revision. The first that is told, and told once.
-    Snapshot {
-        /// The revision.
-        revision: i64,
-        /// The pairs, in the order of their keys.
-        kvs: Vec<KeyValue>,
-    },
-    /// What changed since: the events of whole revisions.
-    Changes {
-        /// The revision up to which everything is told now.
-        revision: i64,
-        /// What changed, in the order of revisions.
-        events: Vec<Event>,
-        /// Whether these events stand for a history that was compacted: the difference between what had been told and
-        /// what the range holds at this revision, in the order of keys. What was overwritten in between is not told, and of a
-        /// deletion the revision is that of the list that shows it.
-        is_synthetic: bool,
-    },
-    /// Nothing changed up to this revision.
-    Progress {
-        /// The revision.
-        revision: i64,
-    },
-}
-
-impl Observed {
-    /// The revision up to which everything has been told with this.
-    #[must_use]
-    pub fn revision(&self) -> i64 {
-        match self {
-            Self::Snapshot { revision, .. }
-            | Self::Changes { revision, .. }
-            | Self::Progress { revision } => *revision,
-        }
-    }
-}
-
-/// What to do next for an observation.
-#[derive(Debug)]
-#[must_use]
-pub enum ObservationStep {
-    /// Make this read, then [`Observation::handle_page`] or [`Observation::handle_list_failed`].
-    List(Get),
-    /// Watch the range, starting with the events of this revision; then [`Observation::handle_watching`],
-    /// [`Observation::handle_events`], and [`Observation::handle_compacted`] or [`Observation::handle_watch_failed`]
-    /// when it ends.
-    Watch {
-        /// The first revision.
-        start_revision: i64,
-    },
-    /// Poll again at this time.
-    Wait {
-        /// When.
-        until: Instant,
-    },
-    /// Nothing, until what is under way has come to something.
-    Idle,
-    /// It is over.
-    Fail(Error),
-}
-
-/// How an observation is doing.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum ObservationStatus {
-    /// The range is being read: for the first time, or again.
-    Listing,
-    /// Changes are told as they happen.
-    Following,
-    /// Nothing can be told at present; it is being tried again.
-    Interrupted {
-        /// Since when: what is told is at least that old.
-        since: Instant,
-        /// What went wrong last.
-        cause: Arc<Error>,
-    },
-    /// It is over.
-    Over,
-}
 
 /// How often in a row a list is begun anew at once, because history was compacted under it.
 const MAX_RESTARTS: u32 = 3;
@@ -136,14 +49,9 @@ pub struct Observation {
     keys: KeyRange,
     known: Known,
     revision: i64,
-    /// What was received after that revision, and is held.
-    held: Vec<Event>,
-    /// The keys that it would show although it is known that they are gone again.
-    coming: BTreeSet<Bytes>,
     /// The revision up to which everything was received.
     received: i64,
-    /// The newest revision at which the range is known to have held what had been told.
-    agreed: i64,
+    held: Held,
     state: State,
     backoff: Backoff,
     /// How often in a row a list was begun anew because history was compacted under it.
@@ -179,10 +87,8 @@ impl Observation {
             keys,
             known: Known::default(),
             revision: 0,
-            held: Vec::new(),
-            coming: BTreeSet::new(),
             received: 0,
-            agreed: 0,
+            held: Held::default(),
             backoff: Backoff::default(),
             restarts: 0,
             trouble: None,
@@ -343,17 +249,8 @@ impl Observation {
             return None;
         }
         self.received = revision;
-        if revision < self.agreed {
-            self.note_coming(&events);
-        } else {
-            self.coming.clear();
-        }
-        self.held.append(&mut events);
-        if !self.coming.is_empty() {
-            return None;
-        }
+        let mut events = self.held.release(revision, events)?;
         self.revision = revision;
-        let mut events = std::mem::take(&mut self.held);
         if events.is_empty() {
             return Some(Observed::Progress { revision });
         }
@@ -370,7 +267,7 @@ impl Observation {
     /// Takes note that a read found the range at `revision` just as it has been told: from now on nothing is told that would
     /// make it older.
     pub fn handle_agreement(&mut self, revision: i64) {
-        self.agreed = self.agreed.max(revision);
+        self.held.handle_agreement(revision);
     }
 
     /// Takes note that the watch could not begin, or has ended, because the history it needs is compacted.
@@ -396,18 +293,6 @@ impl Observation {
         }
     }
 
-    /// Takes note of which keys come, and which go again, with events that are older than what a read has found.
-    fn note_coming(&mut self, events: &[Event]) {
-        for event in events {
-            let key = &event.kv.key;
-            if event.event_type == EventType::Delete {
-                self.coming.remove(key);
-            } else if !self.coming.contains(key) {
-                self.coming.insert(key.clone());
-            }
-        }
-    }
-
     /// Whether the same may work a while later, or elsewhere.
     fn may_mend(&self, error: &Error) -> bool {
         match error.retry() {
@@ -427,11 +312,11 @@ impl Observation {
         self.restarts = 0;
         let is_first = self.revision == 0;
         // The list may be older than what a read has found meanwhile.
-        let is_agreed = !is_first && revision <= self.agreed;
-        let revision = if is_agreed { self.agreed } else { revision };
+        let agreed = self.held.agreed();
+        let is_agreed = !is_first && revision <= agreed;
+        let revision = if is_agreed { agreed } else { revision };
         (self.revision, self.received) = (revision, revision);
         self.held.clear();
-        self.coming.clear();
         self.state = State::Starting {
             until: None,
             is_under_way: false,
