@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use etcd_core::frame::{FrameError, LineFramer};
-use etcd_recordings::Exchange;
+use etcd_recordings::{Random, streams};
 
 /// The line with which a server answers a create, one of every shape of end, and characters of up to four bytes.
 const SPECIMENS: [&str; 8] = [
@@ -54,36 +54,6 @@ fn trimmed(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// The recorded streams, whole and in the pieces in which they came. Of one that was still open, what there was.
-fn streams() -> Vec<(Exchange, Bytes, Vec<Bytes>)> {
-    let streams: Vec<_> = etcd_recordings::exchanges()
-        .into_iter()
-        .filter(Exchange::is_stream)
-        .filter_map(|exchange| {
-            let (body, pieces) = exchange
-                .response
-                .as_ref()
-                .map(|response| (response.body(), response.pieces()))?;
-            Some((exchange, body, pieces))
-        })
-        .collect();
-    assert!(streams.len() > 200, "{} streams", streams.len());
-    streams
-}
-
-/// Small, seeded, and the same everywhere: xorshift64* (Marsaglia 2003, Vigna 2016).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let number = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
-        usize::try_from(number).expect("31 bits fit") % limit
-    }
-}
-
 /// Every way to cut `body` in two.
 fn halves(body: &[u8]) -> impl Iterator<Item = [&[u8]; 2]> {
     (0..=body.len()).map(|at| [&body[..at], &body[at..]])
@@ -91,7 +61,9 @@ fn halves(body: &[u8]) -> impl Iterator<Item = [&[u8]; 2]> {
 
 #[test]
 fn every_recorded_stream_consists_of_lines_that_are_json_objects() {
-    for (exchange, body, pieces) in streams() {
+    let streams = streams();
+    assert!(streams.len() > 200, "{} streams", streams.len());
+    for (exchange, body, pieces) in streams {
         let lines = frame_all(pieces.iter().map(|piece| &piece[..]));
         assert_eq!(lines, expected(&body), "{exchange}");
         for line in lines {
@@ -149,17 +121,11 @@ fn lines_are_the_same_byte_by_byte() {
 
 #[test]
 fn lines_are_the_same_in_random_pieces() {
-    let mut random = Random(0x5eed);
+    let mut random = Random::new(0x5eed);
     for (exchange, body, _) in streams() {
         for _ in 0..4 {
             let largest = 1 + random.below(body.len() + 1);
-            let mut rest = &body[..];
-            let mut pieces = Vec::new();
-            while !rest.is_empty() {
-                let (piece, others) = rest.split_at(random.below(largest + 1).min(rest.len()));
-                pieces.push(piece); // an empty one now and then
-                rest = others;
-            }
+            let pieces = random.pieces(&body, largest);
             let sizes: Vec<usize> = pieces.iter().map(|piece| piece.len()).collect();
             assert_eq!(frame_all(pieces), expected(&body), "{exchange} in {sizes:?}");
         }

@@ -10,6 +10,7 @@
 //! ```
 
 mod content;
+mod random;
 mod raw;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 pub use content::{Content, Elided};
+pub use random::Random;
 
 /// The servers, one for each dialect of the gateway: grpc-gateway 1.6, 1.16 and 2.
 pub const VERSIONS: [&str; 3] = ["3.4.23", "3.5.1", "3.5.30"];
@@ -127,6 +129,24 @@ pub fn exchanges() -> Vec<Exchange> {
         .iter()
         .flat_map(|version| scenarios(version).into_iter().map(move |path| (version, path)))
         .flat_map(|(_, path)| read(&path))
+        .collect()
+}
+
+/// Every recorded stream, its body whole and in the pieces in which it came. Of one that was still open, what there was.
+///
+/// # Panics
+///
+/// As [`exchanges`].
+#[must_use]
+pub fn streams() -> Vec<(Exchange, Bytes, Vec<Bytes>)> {
+    exchanges()
+        .into_iter()
+        .filter(Exchange::is_stream)
+        .filter_map(|exchange| {
+            let response = exchange.response.as_ref()?;
+            let (body, pieces) = (response.body(), response.pieces());
+            Some((exchange, body, pieces))
+        })
         .collect()
 }
 

@@ -1,7 +1,7 @@
 //! However a body is cut and however early its lines count as long, the messages are those of whole lines.
 
 use bytes::Bytes;
-use etcd_recordings::{Exchange, exchanges};
+use etcd_recordings::{Random, streams};
 
 use super::StreamDecoder;
 use crate::error::{ErrorKind, ProtocolError};
@@ -12,30 +12,6 @@ use crate::message::{LeaseKeepAlive, Watch, WatchResponse};
 mod generated;
 
 type Messages = Vec<Result<WatchResponse, ErrorKind>>;
-
-/// Small, seeded, and the same everywhere: xorshift64* (Marsaglia 2003, Vigna 2016).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let number = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
-        usize::try_from(number).expect("31 bits fit") % limit
-    }
-
-    /// Cuts `body` into pieces of up to `largest` bytes, an empty one now and then.
-    fn pieces<'a>(&mut self, mut body: &'a [u8], largest: usize) -> Vec<&'a [u8]> {
-        let mut pieces = Vec::new();
-        while !body.is_empty() {
-            let (piece, others) = body.split_at(self.below(largest + 1).min(body.len()));
-            pieces.push(piece);
-            body = others;
-        }
-        pieces
-    }
-}
 
 /// By the road that knows no long lines.
 fn expected(body: &[u8], max_line: usize) -> Messages {
@@ -93,23 +69,11 @@ fn check<'a>(
     cut
 }
 
-fn recorded_streams() -> Vec<(Exchange, Bytes, Vec<Bytes>)> {
-    exchanges()
-        .into_iter()
-        .filter(Exchange::is_stream)
-        .filter_map(|exchange| {
-            let response = exchange.response.as_ref()?;
-            let (body, pieces) = (response.body(), response.pieces());
-            Some((exchange, body, pieces))
-        })
-        .collect()
-}
-
 #[test]
 fn recorded_streams_say_the_same_in_all_pieces() {
-    let mut random = Random(0x5eed);
+    let mut random = Random::new(0x5eed);
     let mut cut = 0;
-    for (exchange, body, pieces) in recorded_streams() {
+    for (exchange, body, pieces) in streams() {
         let expected = expected(&body, DEFAULT_MAX_LINE);
         let what = || exchange.to_string();
         for long_line in [2, 1000, super::LONG_LINE] {
@@ -128,7 +92,7 @@ fn recorded_streams_say_the_same_in_all_pieces() {
 #[test]
 fn recorded_streams_say_the_same_at_every_split_point() {
     let mut cut = 0;
-    for (exchange, body, _) in recorded_streams() {
+    for (exchange, body, _) in streams() {
         let has_events = memchr::memmem::find(&body, b"\"events\":[").is_some();
         if !has_events || body.len() > 3000 {
             continue;
@@ -146,9 +110,9 @@ fn recorded_streams_say_the_same_at_every_split_point() {
 
 #[test]
 fn a_recorded_stream_that_ends_anywhere_says_the_same() {
-    let mut random = Random(0xe0d);
+    let mut random = Random::new(0xe0d);
     let mut cut = 0;
-    for (exchange, body, _) in recorded_streams() {
+    for (exchange, body, _) in streams() {
         if body.len() > 100_000 {
             continue;
         }

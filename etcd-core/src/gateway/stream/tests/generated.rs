@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use super::{DEFAULT_MAX_LINE, Random, check, expected};
+use etcd_recordings::Random;
+
+use super::{DEFAULT_MAX_LINE, check, expected};
 use crate::error::ErrorKind;
 use crate::message::WatchResponse;
 
@@ -167,7 +169,7 @@ impl Writer {
 
 fn body(seed: u64, oddity: usize) -> Vec<u8> {
     let mut writer = Writer {
-        random: Random(seed),
+        random: Random::new(seed),
         line: String::new(),
         oddity,
     };
@@ -210,7 +212,7 @@ struct Count {
 fn run(seeds: Range<u64>, oddity: usize, is_damaged: bool) -> Count {
     let mut count = Count::default();
     for seed in seeds {
-        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut random = Random::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let mut body = body(seed.wrapping_mul(0xd134_2543_de82_ef95) | 1, oddity);
         if is_damaged {
             damage(&mut random, &mut body);
