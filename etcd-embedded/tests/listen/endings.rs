@@ -5,15 +5,24 @@ use std::net::TcpStream;
 
 use etcd_embedded::listen::HttpServer;
 use etcd_embedded::{Config, Dialect, Server};
+use etcd_process::ReservedPort;
 
 use super::socket::{Socket, server, until, watches};
 
 const WATCH: &str = r#"{"create_request":{"key":"YQ=="}}"#;
 
+/// A server whose port nobody else takes once it is free again.
+fn server_on_reserved_port(dialect: Dialect) -> (ReservedPort, HttpServer) {
+    let port = ReservedPort::new();
+    let config = Config::new().dialect(dialect);
+    let server = HttpServer::start(("127.0.0.1", port.number()), config).unwrap();
+    (port, server)
+}
+
 #[test]
 fn a_shutdown_tells_everyone_why() {
     for dialect in Dialect::ALL {
-        let server = server(dialect);
+        let (_port, server) = server_on_reserved_port(dialect);
         let address = server.local_addr();
         let mut stream = Socket::connect(&server);
         stream.post("/v3/watch", WATCH);
@@ -71,7 +80,7 @@ fn a_shutdown_tells_everyone_why() {
 
 #[test]
 fn a_dropped_server_says_nothing_more() {
-    let server = server(Dialect::G2);
+    let (_port, server) = server_on_reserved_port(Dialect::G2);
     let mut stream = Socket::connect(&server);
     stream.post("/v3/watch", WATCH);
     stream.head();
@@ -133,7 +142,7 @@ fn clients_are_told_where_it_listens() {
 
 #[test]
 fn a_killed_server_comes_back_with_its_data_and_without_what_it_had_in_mind() {
-    let mut server = server(Dialect::G2);
+    let (_port, mut server) = server_on_reserved_port(Dialect::G2);
     let (address, url) = (server.local_addr(), server.url());
     let mut stream = Socket::connect(&server);
     stream.post("/v3/watch", WATCH);

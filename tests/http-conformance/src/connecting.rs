@@ -18,7 +18,12 @@ fn post(address: SocketAddr) -> Request<RequestBody> {
 }
 
 pub async fn a_refused_connection_is_not_sent(world: World) {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Bound, so that nobody else listens there, and does not listen itself.
+    let bound = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    bound
+        .bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())
+        .unwrap();
+    let address = bound.local_addr().unwrap().as_socket().unwrap();
     let error = fetch(&*world.transport(), post(address)).await.unwrap_err();
     assert_eq!(error.kind(), TransportErrorKind::Connect);
     assert_eq!(error.delivery(), Delivery::NotSent);
