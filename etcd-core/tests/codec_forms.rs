@@ -175,6 +175,40 @@ fn nesting_without_end_errs_instead_of_exhausting_the_stack() {
 }
 
 #[test]
+fn lists_of_next_to_nothing_err_instead_of_exhausting_memory() {
+    let list = |list: &str, element: &str| {
+        let mut json = format!("{{\"{list}\":[{element}");
+        for _ in 0..50_000 {
+            json.push(',');
+            json.push_str(element);
+        }
+        json + "]}"
+    };
+    for hostile in [
+        from_json::<WatchResponse>(list("events", "{}").as_bytes()).map(drop),
+        from_json::<GetResponse>(list("kvs", "{}").as_bytes()).map(drop),
+        from_json::<TxnResponse>(list("responses", "{\"response_txn\":{}}").as_bytes()).map(drop),
+        from_json::<MemberListResponse>(list("members", "{}").as_bytes()).map(drop),
+    ] {
+        let error = hostile.unwrap_err();
+        assert_eq!(error.kind, DecodeErrorKind::Inflated, "{error}");
+    }
+
+    // The shortest that servers write are taken in any number.
+    let deletion = r#"{"type":"DELETE","kv":{"key":"YQ==","mod_revision":"3"}}"#;
+    let events = from_json::<WatchResponse>(list("events", deletion).as_bytes()).unwrap();
+    assert_eq!(events.events.len(), 50_001);
+    let key = r#"{"key":"YQ==","create_revision":"2","mod_revision":"2","version":"1"}"#;
+    let keys = from_json::<GetResponse>(list("kvs", key).as_bytes()).unwrap();
+    assert_eq!(keys.kvs.len(), 50_001);
+    let put = r#"{"response_put":{"header":{"revision":"2"}}}"#;
+    let answers = from_json::<TxnResponse>(list("responses", put).as_bytes()).unwrap();
+    assert_eq!(answers.responses.len(), 50_001);
+    let leases = from_json::<LeaseListResponse>(list("leases", r#"{"ID":"1"}"#).as_bytes()).unwrap();
+    assert_eq!(leases.leases.len(), 50_001);
+}
+
+#[test]
 fn the_deepest_transaction_that_is_sent_can_be_read_back() {
     let deepest = (1..etcd_core::rpc::MAX_TXN_DEPTH).fold(Txn::new(), |inner, _| Txn::new().then([inner]));
     etcd_core::rpc::Request::validate(&deepest, &Default::default()).unwrap();

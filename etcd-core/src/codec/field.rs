@@ -274,6 +274,7 @@ pub(crate) fn append<'de, F: Field, D: Deserializer<'de>>(
 ) -> Result<(), D::Error> {
     let mut decoded = F::default();
     decoded.merge(element, input.0)?;
+    input.0.take_room(size_of::<F>())?;
     if list.len() == list.capacity() {
         // Not by doubling: such a list may be most of what there is in memory.
         list.reserve_exact((list.len() / 2).max(SHORT_LIST));
@@ -307,6 +308,7 @@ impl<'de, F: Field> Visitor<'de> for List<'_, F> {
                 SHORT_LIST => list.reserve_exact(F::expected_count(self.0).saturating_sub(SHORT_LIST).max(1)),
                 _ => {}
             }
+            self.0.take_room(size_of::<F>())?;
             list.push(element);
         }
         F::decoded_count(self.0, list.len());

@@ -23,7 +23,7 @@ mod secret;
 
 use std::fmt;
 
-pub(crate) use arena::Arena;
+pub(crate) use arena::{Arena, Left};
 pub(crate) use field::{AsSerialize, Field, FieldSeed, append, serialize_member};
 pub use message::Message;
 #[doc(hidden)]
@@ -50,14 +50,21 @@ pub fn to_json<M: Message>(message: &M) -> Vec<u8> {
 ///
 /// # Errors
 ///
-/// [`DecodeError`] if `json` is not one complete document, or a known member has a value of the wrong kind.
+/// [`DecodeError`] if `json` is not one complete document, a known member has a value of the wrong kind, or its lists would
+/// take memory out of all proportion.
 pub fn from_json<M: Message>(json: &[u8]) -> Result<M, DecodeError> {
     let arena = Arena::for_document(json);
     let mut message = M::default();
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     serde::de::DeserializeSeed::deserialize(FieldSeed::new(&mut message, &arena), &mut deserializer)
         .and_then(|()| deserializer.end())
-        .map_err(DecodeError::from)?;
+        .map_err(|error| {
+            let mut error = DecodeError::from(error);
+            if arena.is_exhausted() {
+                error.kind = DecodeErrorKind::Inflated;
+            }
+            error
+        })?;
     Ok(message)
 }
 
@@ -94,6 +101,9 @@ pub enum DecodeErrorKind {
     Value,
     /// The document ends in the middle.
     Truncated,
+    /// Lists whose elements take far more memory than those that servers write in so many bytes, such as `[{},{},{}]`
+    /// a million times: no server sends that, and what does may want to exhaust memory.
+    Inflated,
 }
 
 impl From<serde_json::Error> for DecodeError {
@@ -117,6 +127,7 @@ impl fmt::Display for DecodeError {
             DecodeErrorKind::Syntax => "not JSON",
             DecodeErrorKind::Value => "a member of the wrong kind",
             DecodeErrorKind::Truncated => "the document ends too early",
+            DecodeErrorKind::Inflated => "lists of far more elements than servers write in so many bytes",
         };
         write!(f, "{what} at line {}, column {}", self.line, self.column)
     }

@@ -28,10 +28,8 @@
 
 use std::ops::Range;
 
-use bytes::BytesMut;
-
 use super::scanner::Scanner;
-use crate::codec::{Arena, Message, append_element};
+use crate::codec::{Arena, Left, Message, append_element};
 
 /// A line is long from this length on, and its elements are decoded whenever as much has come again.
 ///
@@ -44,8 +42,8 @@ pub(super) struct Ahead<M> {
     state: State,
     /// It has nothing but the list.
     elements: M,
-    /// What is left of the memory for keys and values.
-    buffer: BytesMut,
+    /// What the next elements go on with.
+    left: Left,
     /// How many bytes were cut out.
     cut: usize,
     long_line: usize,
@@ -78,7 +76,7 @@ impl<M: Message> Ahead<M> {
         Some(Self {
             state: State::Seeking(Scanner::new(list)),
             elements: M::default(),
-            buffer: BytesMut::new(),
+            left: Left::default(),
             cut: 0,
             long_line,
             next_look: 0,
@@ -99,7 +97,7 @@ impl<M: Message> Ahead<M> {
     }
 
     fn decode(&mut self, line: &[u8]) -> Option<Range<usize>> {
-        let arena = Arena::with_buffer(line, std::mem::take(&mut self.buffer));
+        let arena = Arena::going_on(line, line.len() + self.cut, std::mem::take(&mut self.left));
         if let State::Seeking(scanner) = &mut self.state
             && let Some(at) = scanner.find_list(line)
         {
@@ -121,7 +119,7 @@ impl<M: Message> Ahead<M> {
             self.cut += end - at;
             cut = (end > at).then_some(at..end);
         }
-        self.buffer = arena.into_buffer();
+        self.left = arena.into_left();
         cut
     }
 
