@@ -13,7 +13,8 @@ use etcd_core::message::WatchCreate;
 use futures_channel::oneshot;
 
 use super::driver::Driver;
-use super::members::{Feedback, Link, MemberId, Members};
+use super::member::Link;
+use super::members::{Feedback, MemberId, Members};
 use crate::client::{Shared, lock};
 
 /// The connections of a client's watches: one for all, or, where that cannot be, one for each.

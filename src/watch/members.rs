@@ -6,11 +6,12 @@ use std::task::{Context, Poll, Waker};
 
 use etcd_core::error::{Error, Result, WatchError};
 use etcd_core::key::KeyRange;
-use etcd_core::machine::{BatchBuffer, EventBatch, Offered, Taken, WatchId, WatchOrigin, WatchOutput};
+use etcd_core::machine::{BatchBuffer, EventBatch, Offered, WatchOrigin, WatchOutput};
 use etcd_core::message;
 use etcd_core::rpc::Request;
 
 use super::connection::Connection;
+use super::member::{Link, Member, Place};
 use crate::client::lock;
 
 /// One range of a watch.
@@ -47,36 +48,6 @@ pub(super) enum Added {
     Joining(MemberId),
 }
 
-/// Where a range has got to.
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
-    /// The first revision whose events have not been taken.
-    pub(super) position: i64,
-    /// Whether the revision before that is known to exist: a watch can be asked to start in the future.
-    pub(super) is_reached: bool,
-}
-
-struct Member {
-    keys: KeyRange,
-    buffer: BatchBuffer,
-    is_ready: bool,
-    taken: Place,
-    /// The first revision whose events have not been received.
-    received: i64,
-    is_created: bool,
-    /// Whether it counts as one of the watch's ranges: not before whoever adds it has heard that it was created.
-    is_joined: bool,
-    ended: Option<Error>,
-    link: Option<Link>,
-}
-
-/// Where a member's watch is.
-#[derive(Clone)]
-pub(super) struct Link {
-    pub(super) connection: Arc<Connection>,
-    pub(super) id: WatchId,
-}
-
 /// What a connection has to do about an output.
 pub(super) enum Feedback {
     None,
@@ -110,20 +81,7 @@ impl Members {
         }
         let id = state.next;
         state.next += 1;
-        let member = Box::new(Member {
-            keys: keys.clone(),
-            buffer,
-            is_ready: false,
-            taken: Place {
-                position: start,
-                is_reached: origin != WatchOrigin::Given,
-            },
-            received: start,
-            is_created: false,
-            is_joined: false,
-            ended: None,
-            link: None,
-        });
+        let member = Box::new(Member::new(keys.clone(), start, origin, buffer));
         state.members.insert(id, member);
         Ok(Added::New(id))
     }
@@ -210,43 +168,22 @@ impl Members {
             let Some(member) = state.members.get_mut(&id) else {
                 continue;
             };
-            let taken = member.buffer.take();
+            let taken = member.take(wants_progress);
             if member.buffer.takes_more() {
                 has_room.extend(member.link.clone());
             }
             member.is_ready = member.has_something();
-            if member.is_ready && taken.is_some() {
+            if member.is_ready {
                 state.ready.push_back(id);
             }
-            let before = member.taken.position;
             let keys = member.keys.clone();
-            let batch = match taken {
-                Some(Taken::Batch(batch)) => {
-                    member.taken = Place::reached(batch.position());
-                    Ok(batch)
-                }
-                Some(Taken::Position(position)) => {
-                    member.taken = Place::reached(position);
-                    if !wants_progress {
-                        continue;
-                    }
-                    Ok(EventBatch::new(Vec::new(), before, position))
-                }
-                Some(Taken::Lagged { position }) => {
+            let item = match taken {
+                None => continue,
+                Some(Ok(batch)) => Ok((keys, batch)),
+                Some(Err(error)) => {
                     state.remove(id);
-                    Err(WatchError::Lagged { position }.into())
+                    Err(describe(error).with_keys(keys))
                 }
-                None => {
-                    let Some(error) = member.ended.take() else {
-                        continue;
-                    };
-                    state.remove(id);
-                    Err(error)
-                }
-            };
-            let item = match batch {
-                Ok(batch) => Ok((keys, batch)),
-                Err(error) => Err(describe(error).with_keys(keys)),
             };
             return (Poll::Ready(Some(item)), has_room);
         }
@@ -364,30 +301,6 @@ impl Members {
             }
         }
         connections
-    }
-}
-
-impl Place {
-    fn reached(position: i64) -> Self {
-        Self {
-            position,
-            is_reached: true,
-        }
-    }
-}
-
-impl Member {
-    fn has_something(&self) -> bool {
-        !self.buffer.is_empty() || self.ended.is_some()
-    }
-
-    /// Whether nothing more is received, whether or not that was told.
-    fn has_ended(&self) -> bool {
-        self.ended.is_some() || self.buffer.has_lagged()
-    }
-
-    fn is_living(&self) -> bool {
-        self.is_joined && !self.has_ended()
     }
 }
 

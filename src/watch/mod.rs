@@ -18,6 +18,7 @@ mod call;
 mod connection;
 mod driver;
 mod handle;
+mod member;
 mod members;
 mod stream;
 
