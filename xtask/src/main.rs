@@ -3,6 +3,7 @@
 mod apt;
 mod clients;
 mod etcd;
+mod piped;
 mod pypi;
 mod report;
 mod run;

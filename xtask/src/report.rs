@@ -56,6 +56,12 @@ impl Report {
                 test: "died".to_owned(),
                 lines: vec![line.trim_start().chars().take(LINE_LENGTH).collect()],
             });
+        } else if line.starts_with("error: could not compile ") {
+            self.failures.push(Failure {
+                suite: "cargo".to_owned(),
+                test: line.chars().take(LINE_LENGTH).collect(),
+                lines: Vec::new(),
+            });
         } else if line == "failures:" || line.contains(", to rerun pass ") {
             // The names alone, once more; what Cargo has to say of it.
             self.is_in_failure = false;
@@ -110,11 +116,12 @@ impl Failure {
 /// `tests/on_tokio.rs` of `     Running tests/on_tokio.rs (target/debug/deps/on_tokio-0123456789abcdef)`, or the crate
 /// whose examples are tested.
 fn named_suite(line: &str) -> Option<&str> {
-    let line = line.trim_start();
-    let suite = line
-        .strip_prefix("Running ")
-        .map(|rest| rest.split_once(" (").map_or(rest, |(suite, _)| suite));
-    suite.or_else(|| line.starts_with("Doc-tests ").then_some(line))
+    let line = line.strip_prefix("   ")?.trim_start();
+    if line.starts_with("Doc-tests ") {
+        return Some(line);
+    }
+    let (suite, executable) = line.strip_prefix("Running ")?.split_once(" (")?;
+    executable.ends_with(')').then_some(suite)
 }
 
 /// `watch::ends` of `---- watch::ends stdout ----`.

@@ -2,10 +2,11 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::Command;
 
+use crate::piped::run_piped;
 use crate::report::Report;
 
 /// Workspaces of their own that have tests, tested when they are there.
@@ -74,34 +75,11 @@ fn cargo_test(own_args: &[&str], args: &[String], report: &mut Report) -> Result
             .collect::<Vec<_>>()
             .join(" ")
     );
-    // One pipe for both: Cargo names the suite on stderr, and the suite prints its results on stdout.
-    let (output, input) = io::pipe().map_err(|e| format!("cannot make a pipe: {e}"))?;
-    let second_input = input
-        .try_clone()
-        .map_err(|e| format!("cannot make a pipe: {e}"))?;
-    let mut child = command
-        .stdout(input)
-        .stderr(second_input)
-        .spawn()
-        .map_err(|e| format!("cannot run cargo: {e}"))?;
-    // Its ends of the pipe go with it, or the output would never end.
-    drop(command);
-    let mut output = BufReader::new(output);
-    let mut line = Vec::new();
     let mut stdout = io::stdout();
-    // Bytes, not text: a test may print anything.
-    while output
-        .read_until(b'\n', &mut line)
-        .map_err(|e| format!("cannot read from cargo: {e}"))?
-        > 0
-    {
-        stdout
-            .write_all(&line)
-            .and_then(|()| stdout.flush())
-            .map_err(|e| format!("cannot print: {e}"))?;
-        report.add(&String::from_utf8_lossy(&line));
-        line.clear();
-    }
-    let status = child.wait().map_err(|e| format!("cannot wait for cargo: {e}"))?;
+    let status = run_piped(command, |line| {
+        report.add(&String::from_utf8_lossy(line));
+        stdout.write_all(line).and_then(|()| stdout.flush())
+    });
+    let status = status.map_err(|e| format!("cannot run cargo: {e}"))?;
     Ok(status.success())
 }
