@@ -48,8 +48,7 @@ impl Goal {
                 .await?
                 .header
                 .revision;
-            let newest = None;
-            return Ok(Self { revision, newest });
+            return Ok(Self::of_revision(revision));
         }
         let newest = Get::new(keys.clone())
             .sort(SortTarget::Mod, SortOrder::Descend)
@@ -57,6 +56,12 @@ impl Goal {
             .keys_only();
         let answer = client.call(newest).timeout(timeout).await?;
         Ok(Self::found(&answer))
+    }
+
+    /// The state at a revision, of which nothing else is known.
+    pub(super) fn of_revision(revision: i64) -> Self {
+        let newest = None;
+        Self { revision, newest }
     }
 
     /// What a read of the newest key has found.
