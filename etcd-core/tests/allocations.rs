@@ -187,12 +187,11 @@ fn a_hostile_line_takes_no_more_memory_for_being_decoded_while_it_arrives() {
                 }
             }
         });
-        let (whole, length) = (whole.bytes_max, LENGTH as u64);
-        // What takes up all the memory that elements may take, in lists that are made longer by copying them.
-        assert!(whole < 16 * length, "{whole}: {}", &line[..60]);
-        let most = if whole > 8 * length { 24 * length } else { whole };
+        let whole = whole.bytes_max;
+        // Twice what elements may take, for a list that has just become longer, and the line.
+        assert!(whole < 28 * LENGTH as u64, "{whole}: {}", &line[..60]);
         assert!(
-            in_pieces <= most + (1 << 20),
+            in_pieces <= whole + (1 << 20),
             "{in_pieces} and {whole}: {}",
             &line[..60]
         );

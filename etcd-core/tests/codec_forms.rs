@@ -4,8 +4,12 @@
 
 use bytes::Bytes;
 use etcd_core::codec::{DecodeErrorKind, EnumValue, from_json, to_json};
+use etcd_core::error::{ErrorKind, ProtocolError};
+use etcd_core::gateway::{stream_message, unary_response};
 use etcd_core::key::prefix;
 use etcd_core::message::*;
+use etcd_core::rpc::{MAX_TXN_DEPTH, Request};
+use http::StatusCode;
 
 fn json<M: etcd_core::codec::Message>(message: &M) -> String {
     String::from_utf8(to_json(message)).unwrap()
@@ -174,46 +178,76 @@ fn nesting_without_end_errs_instead_of_exhausting_the_stack() {
     assert!(from_json::<TxnResponse>(document.as_bytes()).is_err());
 }
 
-#[test]
-fn lists_of_next_to_nothing_err_instead_of_exhausting_memory() {
-    let list = |list: &str, element: &str| {
-        let mut json = format!("{{\"{list}\":[{element}");
-        for _ in 0..50_000 {
-            json.push(',');
-            json.push_str(element);
-        }
-        json + "]}"
-    };
-    for hostile in [
-        from_json::<WatchResponse>(list("events", "{}").as_bytes()).map(drop),
-        from_json::<GetResponse>(list("kvs", "{}").as_bytes()).map(drop),
-        from_json::<TxnResponse>(list("responses", "{\"response_txn\":{}}").as_bytes()).map(drop),
-        from_json::<MemberListResponse>(list("members", "{}").as_bytes()).map(drop),
-    ] {
-        let error = hostile.unwrap_err();
-        assert_eq!(error.kind, DecodeErrorKind::Inflated, "{error}");
+/// An answer with a list of 50,001 times the same element.
+fn list(name: &str, element: &str) -> Vec<u8> {
+    let mut json = format!("{{\"{name}\":[{element}");
+    for _ in 0..50_000 {
+        json.push(',');
+        json.push_str(element);
     }
+    (json + "]}").into_bytes()
+}
 
-    // The shortest that servers write are taken in any number.
+#[test]
+fn lists_of_next_to_nothing_are_no_answer_and_do_not_exhaust_memory() {
+    fn refused<R: Request>(name: &str, element: &str) {
+        let error = unary_response::<R>(StatusCode::OK, &list(name, element))
+            .map(drop)
+            .unwrap_err();
+        assert!(
+            matches!(error, ErrorKind::Protocol(ProtocolError::Malformed { .. })),
+            "{error:?}"
+        );
+    }
+    refused::<Get>("kvs", "{}");
+    refused::<Txn>("responses", "{}");
+    refused::<MemberList>("members", "{}");
+    refused::<RoleGet>("perm", "{}");
+    let line = [br#"{"result":"#, &list("events", "{}")[..], b"}"].concat();
+    stream_message::<Watch>(&line).unwrap_err();
+    // Somebody who may be trusted with what he asks for.
+    assert_eq!(
+        from_json::<WatchResponse>(&list("events", "{}"))
+            .unwrap()
+            .events
+            .len(),
+        50_001
+    );
+}
+
+#[test]
+fn the_shortest_elements_that_servers_write_are_taken_in_any_number() {
+    fn taken<R: Request>(name: &str, element: &str, count: impl FnOnce(R::Response) -> usize) {
+        assert_eq!(
+            count(unary_response::<R>(StatusCode::OK, &list(name, element)).unwrap()),
+            50_001
+        );
+    }
+    taken::<UserList>("users", r#""a""#, |answer| answer.users.len());
+    taken::<RoleGet>("perm", r#"{"key":"YQ=="}"#, |answer| answer.permissions.len());
+    taken::<LeaseTimeToLive>("keys", r#""YQ==""#, |answer| answer.keys.len());
+    taken::<Txn>("responses", r#"{"response_txn":{"header":{}}}"#, |answer| {
+        answer.responses.len()
+    });
+    taken::<Txn>(
+        "responses",
+        r#"{"response_put":{"header":{"revision":"2"}}}"#,
+        |answer| answer.responses.len(),
+    );
+    let pair = r#"{"key":"YQ==","create_revision":"2","mod_revision":"2","version":"1"}"#;
+    taken::<Get>("kvs", pair, |answer| answer.kvs.len());
+    taken::<LeaseList>("leases", r#"{"ID":"1"}"#, |answer| answer.leases.len());
     let deletion = r#"{"type":"DELETE","kv":{"key":"YQ==","mod_revision":"3"}}"#;
-    let events = from_json::<WatchResponse>(list("events", deletion).as_bytes()).unwrap();
-    assert_eq!(events.events.len(), 50_001);
-    let key = r#"{"key":"YQ==","create_revision":"2","mod_revision":"2","version":"1"}"#;
-    let keys = from_json::<GetResponse>(list("kvs", key).as_bytes()).unwrap();
-    assert_eq!(keys.kvs.len(), 50_001);
-    let put = r#"{"response_put":{"header":{"revision":"2"}}}"#;
-    let answers = from_json::<TxnResponse>(list("responses", put).as_bytes()).unwrap();
-    assert_eq!(answers.responses.len(), 50_001);
-    let leases = from_json::<LeaseListResponse>(list("leases", r#"{"ID":"1"}"#).as_bytes()).unwrap();
-    assert_eq!(leases.leases.len(), 50_001);
+    let line = [br#"{"result":"#, &list("events", deletion)[..], b"}"].concat();
+    assert_eq!(stream_message::<Watch>(&line).unwrap().events.len(), 50_001);
 }
 
 #[test]
 fn the_deepest_transaction_that_is_sent_can_be_read_back() {
-    let deepest = (1..etcd_core::rpc::MAX_TXN_DEPTH).fold(Txn::new(), |inner, _| Txn::new().then([inner]));
-    etcd_core::rpc::Request::validate(&deepest, &Default::default()).unwrap();
+    let deepest = (1..MAX_TXN_DEPTH).fold(Txn::new(), |inner, _| Txn::new().then([inner]));
+    Request::validate(&deepest, &Default::default()).unwrap();
     let mut response = TxnResponse::default();
-    for _ in 1..etcd_core::rpc::MAX_TXN_DEPTH {
+    for _ in 1..MAX_TXN_DEPTH {
         let mut outer = TxnResponse::default();
         outer.responses = vec![response.into()];
         response = outer;

@@ -305,7 +305,10 @@ impl<'de, F: Field> Visitor<'de> for List<'_, F> {
             match list.len() {
                 // Most lists are short, and counting what is to come costs more than they do.
                 0 => list.reserve_exact(SHORT_LIST),
-                SHORT_LIST => list.reserve_exact(F::expected_count(self.0).saturating_sub(SHORT_LIST).max(1)),
+                SHORT_LIST => {
+                    let expected = F::expected_count(self.0).min(self.0.room_for(size_of::<F>()));
+                    list.reserve_exact(expected.saturating_sub(SHORT_LIST).max(1));
+                }
                 _ => {}
             }
             self.0.take_room(size_of::<F>())?;

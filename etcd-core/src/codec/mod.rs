@@ -48,15 +48,33 @@ pub fn to_json<M: Message>(message: &M) -> Vec<u8> {
 
 /// Decodes one JSON document.
 ///
+/// Its lists take whatever memory their elements take. What servers answer is decoded by [`gateway::unary_response`] and
+/// [`gateway::StreamDecoder`], which bound that.
+///
+/// [`gateway::unary_response`]: crate::gateway::unary_response
+/// [`gateway::StreamDecoder`]: crate::gateway::StreamDecoder
+///
 /// # Errors
 ///
-/// [`DecodeError`] if `json` is not one complete document, a known member has a value of the wrong kind, or its lists would
-/// take memory out of all proportion.
+/// [`DecodeError`] if `json` is not one complete document, or a known member has a value of the wrong kind.
 pub fn from_json<M: Message>(json: &[u8]) -> Result<M, DecodeError> {
-    let arena = Arena::for_document(json);
+    decode(json, &Arena::for_document(json))
+}
+
+/// Decodes what a server has answered.
+///
+/// # Errors
+///
+/// As [`from_json`], and [`DecodeErrorKind::Inflated`].
+pub(crate) fn from_answer<M: Message>(json: &[u8]) -> Result<M, DecodeError> {
+    decode(json, &Arena::for_answer(json))
+}
+
+/// Decodes one JSON document with the arena that was made for it.
+pub(crate) fn decode<M: Message>(json: &[u8], arena: &Arena<'_>) -> Result<M, DecodeError> {
     let mut message = M::default();
     let mut deserializer = serde_json::Deserializer::from_slice(json);
-    serde::de::DeserializeSeed::deserialize(FieldSeed::new(&mut message, &arena), &mut deserializer)
+    serde::de::DeserializeSeed::deserialize(FieldSeed::new(&mut message, arena), &mut deserializer)
         .and_then(|()| deserializer.end())
         .map_err(|error| {
             let mut error = DecodeError::from(error);
@@ -101,8 +119,8 @@ pub enum DecodeErrorKind {
     Value,
     /// The document ends in the middle.
     Truncated,
-    /// Lists whose elements take far more memory than those that servers write in so many bytes, such as `[{},{},{}]`
-    /// a million times: no server sends that, and what does may want to exhaust memory.
+    /// Of an answer: its lists take far more memory than what servers write in so many bytes, as `{},{},{},...` does. No etcd sends
+    /// that, and whoever does may want to exhaust memory.
     Inflated,
 }
 

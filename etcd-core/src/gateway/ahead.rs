@@ -66,6 +66,7 @@ pub(super) struct Cut<M> {
     scanner: Scanner,
     at: usize,
     length: usize,
+    left: Left,
     elements: M,
 }
 
@@ -104,7 +105,7 @@ impl<M: Message> Ahead<M> {
             self.state = State::Listing(scanner.clone(), at);
         }
         if let State::Listing(scanner, at) = &self.state
-            && let Some(end) = append_after(*at, line, &mut self.elements, &arena)
+            && let Some(end) = arena.uncounted(|| append_after(*at, line, &mut self.elements, &arena))
         {
             self.state = State::Cutting(scanner.clone(), end);
         }
@@ -130,6 +131,7 @@ impl<M: Message> Ahead<M> {
                 scanner,
                 at,
                 length: self.cut,
+                left: self.left,
                 elements: self.elements,
             }),
             _ => None,
@@ -152,6 +154,11 @@ impl<M: Message> Cut<M> {
     /// How many bytes it was.
     pub(super) fn length(&self) -> usize {
         self.length
+    }
+
+    /// What decoding the skeleton goes on with: both together may take as much memory as the whole.
+    pub(super) fn take_left(&mut self) -> Left {
+        std::mem::take(&mut self.left)
     }
 
     /// Where in the line a byte of the skeleton is; both are counted from 1.

@@ -4,7 +4,7 @@ use serde::de::MapAccess;
 use serde::ser::SerializeMap;
 
 use super::ahead::Cut;
-use crate::codec::{DecodeError, FieldSeed, Input, Message, NameSeed, Sealed, from_json, serialize_member};
+use crate::codec::{self, Arena, DecodeError, FieldSeed, Input, Message, NameSeed, Sealed, serialize_member};
 use crate::error::{ErrorKind, MAX_ERROR_BODY, ProtocolError};
 use crate::rpc::Request;
 
@@ -20,16 +20,19 @@ pub fn stream_message<R: Request>(line: &[u8]) -> Result<R::Response, ErrorKind>
 /// The same of a line out of which elements may have been `cut`.
 pub(super) fn decode<R: Request>(
     line: &[u8],
-    cut: Option<Cut<R::Response>>,
+    mut cut: Option<Cut<R::Response>>,
 ) -> Result<R::Response, ErrorKind> {
+    let length = line.len() + cut.as_ref().map_or(0, Cut::length);
+    let left = cut.as_mut().map(Cut::take_left).unwrap_or_default();
+    let arena = Arena::going_on(line, length, left);
     let protocol = |mut error: DecodeError| {
         if let Some(cut) = &cut {
             error.column = cut.column_in_line(error.column);
         }
         ProtocolError::from_decode(R::RPC.name, error)
     };
-    let Line { result, has_error } = from_json::<Line<R::Response>>(line).map_err(protocol)?;
-    let length = line.len() + cut.as_ref().map_or(0, Cut::length);
+    let decoded = codec::decode::<Line<R::Response>>(line, &arena);
+    let Line { result, has_error } = decoded.map_err(protocol)?;
     if has_error
         && length <= MAX_ERROR_BODY
         && let Some(error) = ErrorKind::from_stream_line(line)

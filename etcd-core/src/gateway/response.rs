@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::codec::from_json;
+use crate::codec::from_answer;
 use crate::error::{ErrorKind, ProtocolError};
 use crate::rpc::Request;
 
@@ -16,7 +16,7 @@ pub fn unary_response<R: Request>(status: StatusCode, body: &[u8]) -> Result<R::
     if status != StatusCode::OK {
         return Err(ErrorKind::from_response(status, body));
     }
-    from_json(body).map_err(|error| ProtocolError::from_decode(R::RPC.name, error).into())
+    from_answer(body).map_err(|error| ProtocolError::from_decode(R::RPC.name, error).into())
 }
 
 #[cfg(test)]

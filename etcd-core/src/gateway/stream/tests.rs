@@ -249,3 +249,36 @@ fn a_huge_element_is_not_decoded_again_for_each_piece() {
     }
     assert!(looks < 10, "{looks} looks");
 }
+
+#[test]
+fn what_takes_too_much_memory_is_refused_in_pieces_as_it_is_whole() {
+    let value = "A".repeat(1000);
+    let event = format!(r#"{{"kv":{{"key":"YQ==","value":"{value}","mod_revision":"2"}}}}"#);
+    let mut refused = 0;
+    // How much nothing there is before events, and after them.
+    let counts = [
+        (0, 30_000),
+        (0, 200_000),
+        (30_000, 0),
+        (200_000, 0),
+        (8_000, 60_000),
+        (60_000, 100_000),
+    ];
+    for (before, after) in counts {
+        let elements = std::iter::repeat_n(&event[..], 2000);
+        let elements = std::iter::repeat_n("{}", before).chain(elements);
+        let elements: Vec<_> = elements.chain(std::iter::repeat_n("{}", after)).collect();
+        let body = format!("{{\"result\":{{\"events\":[{}]}}}}\n", elements.join(","));
+        let expected = expected(body.as_bytes(), DEFAULT_MAX_LINE);
+        refused += usize::from(expected[0].is_err());
+        let cut = check(
+            body.as_bytes(),
+            &expected,
+            super::LONG_LINE,
+            body.as_bytes().chunks(16 << 10),
+            || format!("{before} and {after}"),
+        );
+        assert!(cut > 0);
+    }
+    assert!((1..counts.len()).contains(&refused), "{refused}");
+}

@@ -51,11 +51,18 @@ impl Observed {
 #[derive(Debug)]
 #[must_use]
 pub enum ObservationStep {
-    /// Make this read, then [`Observation::handle_page`](super::Observation::handle_page) or [`Observation::handle_list_failed`](super::Observation::handle_list_failed).
+    /// Make this read, then [`handle_page`] or [`handle_list_failed`].
+    ///
+    /// [`handle_page`]: super::Observation::handle_page
+    /// [`handle_list_failed`]: super::Observation::handle_list_failed
     List(Get),
-    /// Watch the range, starting with the events of this revision; then [`Observation::handle_watching`](super::Observation::handle_watching),
-    /// [`Observation::handle_events`](super::Observation::handle_events), and [`Observation::handle_compacted`](super::Observation::handle_compacted) or [`Observation::handle_watch_failed`](super::Observation::handle_watch_failed)
-    /// when it ends.
+    /// Watch the range, starting with the events of this revision; then [`handle_watching`], [`handle_events`], and
+    /// [`handle_compacted`] or [`handle_watch_failed`] when it ends.
+    ///
+    /// [`handle_watching`]: super::Observation::handle_watching
+    /// [`handle_events`]: super::Observation::handle_events
+    /// [`handle_compacted`]: super::Observation::handle_compacted
+    /// [`handle_watch_failed`]: super::Observation::handle_watch_failed
     Watch {
         /// The first revision.
         start_revision: i64,
