@@ -17,7 +17,7 @@ use super::view::{MirrorUpdates, MirrorView};
 use crate::WatchHandle;
 use crate::latest::{Latest, Reader};
 
-/// A copy of a range in memory that follows the servers. Made by [`Client::mirror`]; cheap to clone.
+/// A copy of a range in memory that follows the servers. Made by [`Client::mirror`](crate::Client::mirror); cheap to clone.
 ///
 /// Reads from it cost no call, and show the range as it was at one revision, [`revision`](Self::revision): a moment ago
 /// while servers can be reached, longer ago while they cannot ([`status`](Self::status)). Where that is not good
