@@ -22,7 +22,7 @@ async fn main() -> anyetcd::Result<()> {
 
 /// The work stops when the lease is lost: from then on, somebody else may do it.
 async fn work_while_a_lease_is_held(client: &Client) -> anyetcd::Result<()> {
-    let lease = client.lease(Duration::from_secs(3)).await?;
+    let lease = client.lease(Duration::from_secs(6)).await?;
     client.put("keep_alive/worker", "busy").lease(lease.id()).await?;
     tokio::select! {
         done = work(&lease) => done?,
@@ -31,7 +31,7 @@ async fn work_while_a_lease_is_held(client: &Client) -> anyetcd::Result<()> {
     // Longer than the lease would have lived by itself.
     let worker = client.get("keep_alive/worker").await?;
     println!(
-        "after 4 s of work the key is still there: {}",
+        "after 7 s of work the key is still there: {}",
         worker.first().is_some()
     );
 
@@ -42,7 +42,7 @@ async fn work_while_a_lease_is_held(client: &Client) -> anyetcd::Result<()> {
 }
 
 async fn work(lease: &Lease) -> anyetcd::Result<()> {
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    tokio::time::sleep(Duration::from_secs(7)).await;
     println!("held to the end: {}", lease.is_held());
     Ok(())
 }

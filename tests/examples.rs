@@ -79,7 +79,7 @@ examples! {
     }
     keep_alive {
         "held to the end: true",
-        "after 4 s of work the key is still there: true",
+        "after 7 s of work the key is still there: true",
         "and gone with its lease: true",
         "registered again: true",
     }

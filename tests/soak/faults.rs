@@ -78,8 +78,11 @@ pub(crate) async fn disturb(
 impl Disturbed {
     /// Has something happen, and waits until everybody has noticed.
     async fn strike(mut self, soak: &Soak, fault: Fault, direct: &Client, share: usize) -> Self {
+        soak.until("somebody is there to be disturbed", || {
+            !soak.connections().is_empty()
+        })
+        .await;
         let before = soak.connections();
-        assert!(!before.is_empty(), "nobody is there to be disturbed");
         match fault {
             Fault::Cut => {
                 self.cut();

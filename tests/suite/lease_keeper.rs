@@ -13,7 +13,7 @@ use etcd_http::HttpTransport;
 use etcd_process::Cluster;
 
 use super::proxy::Proxy;
-use super::{World, pause};
+use super::{Server, World, pause};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -28,24 +28,28 @@ async fn is_there(client: &Client, key: &str) -> bool {
 
 pub(crate) async fn a_lease_lives_until_it_is_revoked_and_its_keys_with_it(world: World) {
     let key = world.key("k");
-    let lease = world.client.lease(2 * SECOND).await.unwrap();
-    assert!(lease.id() > 0 && lease.ttl() >= 2 * SECOND);
+    let lease = world.client.lease(6 * SECOND).await.unwrap();
+    assert!(lease.id() > 0 && lease.ttl() >= 6 * SECOND);
     world.client.put(&key, "v").lease(lease.id()).await.unwrap();
     let mut states = lease.states();
     assert!(matches!(states.next().await, Some(LeaseState::Alive { .. })));
 
-    pause(5 * SECOND).await;
-    assert!(matches!(lease.state(), LeaseState::Alive { deadline } if deadline > Instant::now()));
+    pause(13 * SECOND).await;
+    assert!(lease.state().deadline().is_some_and(|deadline| deadline > Instant::now()));
     assert!(is_there(&world.client, &key).await);
-    assert!(lease.remaining().await.unwrap() <= 2 * SECOND);
+    assert!(lease.remaining().await.unwrap() <= 6 * SECOND);
     assert_eq!(lease.keys().await.unwrap(), [key.as_str()]);
 
     let id = lease.id();
     lease.revoke().await.unwrap();
     assert!(!exists(&world.client, id).await && !is_there(&world.client, &key).await);
-    let last = states.next().await;
-    assert!(last.is_none() || matches!(last, Some(LeaseState::Lost { reason: LostReason::Revoked })));
-    assert!(states.next().await.is_none());
+    // Or nothing, since it is revoked by taking it.
+    while let Some(state) = states.next().await {
+        assert!(
+            state.is_held() || matches!(state, LeaseState::Lost { reason: LostReason::Revoked }),
+            "{state:?}"
+        );
+    }
 }
 
 pub(crate) async fn a_dropped_lease_is_revoked_and_a_detached_one_is_not(world: World) {
@@ -74,8 +78,8 @@ pub(crate) async fn a_dropped_lease_is_revoked_and_a_detached_one_is_not(world: 
 }
 
 pub(crate) async fn a_lease_that_somebody_else_revokes_is_lost_and_the_others_live(world: World) {
-    let lease = world.client.lease(3 * SECOND).await.unwrap();
-    let other = world.client.lease(3 * SECOND).await.unwrap();
+    let lease = world.client.lease(9 * SECOND).await.unwrap();
+    let other = world.client.lease(9 * SECOND).await.unwrap();
     world.client.leases().revoke(lease.id()).await.unwrap();
     let lost = lease.lost().await;
     assert!(matches!(lost.reason(), LostReason::NotFound), "{lost:?}");
@@ -85,7 +89,7 @@ pub(crate) async fn a_lease_that_somebody_else_revokes_is_lost_and_the_others_li
     assert!(matches!(error.kind(), ErrorKind::LeaseLost(_)), "{error:?}");
     assert!(matches!(lease.remaining().await.unwrap_err().kind(), ErrorKind::LeaseLost(_)));
     lease.revoke().await.expect("what is gone is gone");
-    pause(4 * SECOND).await;
+    pause(10 * SECOND).await;
     assert!(other.is_held() && exists(&world.client, other.id()).await);
 }
 
@@ -151,13 +155,24 @@ pub(crate) async fn a_lease_outlives_cut_connections(world: World) {
 pub(crate) async fn a_lease_of_five_seconds_outlives_a_restart_that_takes_two(world: World) {
     let mut server = world.own_server();
     let client = World::client_of(&server);
+    // Nothing is promised of a restart for which a busy machine takes longer.
+    for _ in 0..10 {
+        if restart_under_a_lease(&mut server, &client).await <= SECOND * 5 / 2 {
+            return;
+        }
+    }
+    panic!("no restart takes two seconds here");
+}
+
+/// Returns how long the server was away; unless that was too long, the lease outlived it.
+async fn restart_under_a_lease(server: &mut Server, client: &Client) -> Duration {
     let lease = client.lease(5 * SECOND).await.unwrap();
     client.put("k", "v").lease(lease.id()).await.unwrap();
-    let mut states = lease.states();
-    states.next().await;
     // Right after a renewal, so that all of its time is left for the outage and the start.
     let granted_until = lease.state().deadline();
     World::until(async || lease.state().deadline() > granted_until).await;
+    let mut states = lease.states();
+    states.next().await;
     server.kill();
     let killed_at = Instant::now();
     // The next renewal meets a server that is down.
@@ -166,12 +181,16 @@ pub(crate) async fn a_lease_of_five_seconds_outlives_a_restart_that_takes_two(wo
     // The start takes the rest of the two seconds.
     pause((SECOND * 3 / 2).saturating_sub(killed_at.elapsed())).await;
     server.restart();
-    let alive = states.next().await;
-    assert!(matches!(alive, Some(LeaseState::Alive { .. })), "{alive:?}");
-    pause(6 * SECOND).await;
-    assert!(lease.is_held() && is_there(&client, "k").await);
-    lease.revoke().await.unwrap();
-    assert!(!is_there(&client, "k").await);
+    let away = killed_at.elapsed();
+    if away <= SECOND * 5 / 2 {
+        let alive = states.next().await;
+        assert!(matches!(alive, Some(LeaseState::Alive { .. })), "{alive:?}, away for {away:?}");
+        pause(6 * SECOND).await;
+        assert!(lease.is_held() && is_there(client, "k").await);
+        lease.revoke().await.unwrap();
+        assert!(!is_there(client, "k").await);
+    }
+    away
 }
 
 pub(crate) async fn a_lease_whose_server_is_stopped_is_lost_before_its_time_ends_and_says_why(world: World) {
@@ -216,13 +235,16 @@ pub(crate) async fn a_lease_moves_on_from_members_that_die_or_fall_silent(world:
     cluster.member_mut(second).kill();
     pause(11 * SECOND).await;
     assert!(lease.is_held(), "{lease:?}");
-    // Without a quorum nobody can renew it, for less than its time.
+    // Without a quorum nobody can renew it, for less than its time: right after a renewal, since two starts and an election
+    // take theirs.
+    let renewed_until = lease.state().deadline();
+    World::until(async || lease.state().deadline() > renewed_until).await;
     cluster.member_mut(first).kill();
-    pause(3 * SECOND).await;
+    pause(SECOND).await;
     for member in [first, second] {
         cluster.member_mut(member).spawn();
     }
-    pause(8 * SECOND).await;
+    pause(11 * SECOND).await;
     assert!(lease.is_held(), "{lease:?}");
     assert!(is_there(&client, "k").await);
 }
@@ -316,9 +338,9 @@ pub(crate) async fn a_registration_comes_back_and_leaves_alone_what_others_took(
     assert_eq!(taken.len(), 0);
     assert_eq!(world.client.get(&mine).await.unwrap().first().unwrap().lease, first);
 
-    // The lease goes, and somebody else takes one of the keys.
-    world.client.leases().revoke(first).await.unwrap();
+    // Somebody else takes one of the keys, and the lease goes.
     world.client.put(&contested, "another's").await.unwrap();
+    world.client.leases().revoke(first).await.unwrap();
     let second = loop {
         match states.next().await.unwrap() {
             RegistrationState::Lost { lost, .. } => assert_eq!(lost.id(), first),

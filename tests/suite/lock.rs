@@ -11,7 +11,7 @@ use futures_util::future::{Either, join, select};
 use super::World;
 
 /// Long enough for a server to write the key of a waiter: given up just then, it would leave the key to its lease.
-const ENOUGH_TO_QUEUE: Duration = Duration::from_secs(1);
+const ENOUGH_TO_QUEUE: Duration = Duration::from_secs(3);
 
 async fn lease(client: &Client) -> i64 {
     client.leases().grant(600).await.unwrap().id

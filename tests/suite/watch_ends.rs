@@ -64,7 +64,7 @@ pub(crate) async fn each_way_of_ending_a_watch_ends_it_on_the_server(world: Worl
         ranges.handle().add(format!("r{n}")).await.unwrap();
     }
     are_there(&server, 11);
-    assert!(ranges.cancel().now_or_never().is_none());
+    let _ = ranges.cancel().now_or_never();
     are_there(&server, 1);
 
     // In the middle of waiting for a batch, or of doing something with one.

@@ -12,6 +12,9 @@ use super::{Proxy, Server, World, eventually};
 
 const KEYS: [&str; 3] = ["a/k", "b/k", "c/k"];
 
+/// That streams get no answer takes five seconds to find out, and longer on a busy machine.
+pub(super) const ENOUGH_TO_FALL_BACK: Duration = Duration::from_secs(60);
+
 /// Where nothing listens.
 const NOWHERE: &str = "127.0.0.1:1";
 
@@ -20,7 +23,7 @@ async fn watch_through(proxy: &Proxy) -> Watch {
     proxy.hold_requests();
     let client = World::builder().endpoint(proxy.url()).build().unwrap();
     let call = client.watch(prefix("a/")).and(prefix("b/")).and(prefix("c/"));
-    call.await.unwrap()
+    call.timeout(ENOUGH_TO_FALL_BACK).await.unwrap()
 }
 
 /// Writes to all keys at one revision.

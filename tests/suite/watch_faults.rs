@@ -10,6 +10,7 @@ use etcd_process::Cluster;
 
 use super::auth::{LOGINS, tokens_expire, with_auth};
 use super::watch::{events, next, values};
+use super::watch_fallback::ENOUGH_TO_FALL_BACK;
 use super::{Proxy, Server, World, eventually};
 
 /// Notices silence after 1.5 s.
@@ -296,8 +297,8 @@ pub(crate) async fn where_streams_get_no_answer_each_watch_has_a_request_of_its_
     proxy.hold_requests();
     let client = World::builder().endpoint(proxy.url()).build().unwrap();
     let direct = World::client_of(&server);
-    let mut first = client.watch("1").await.unwrap();
-    let mut second = client.watch("2").await.unwrap();
+    let mut first = client.watch("1").timeout(ENOUGH_TO_FALL_BACK).await.unwrap();
+    let mut second = client.watch("2").timeout(ENOUGH_TO_FALL_BACK).await.unwrap();
     for number in 0..3 {
         for key in ["1", "2"] {
             put(&direct, key, number).await;

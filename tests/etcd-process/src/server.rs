@@ -134,7 +134,8 @@ impl Server {
         forget_etcd_settings(&mut command);
         command
             .env("ETCDCTL_API", "3")
-            .env("ETCDCTL_ENDPOINTS", &self.client_url);
+            .env("ETCDCTL_ENDPOINTS", &self.client_url)
+            .env("ETCDCTL_COMMAND_TIMEOUT", "60s");
         command
     }
 
@@ -145,12 +146,17 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// If the server does not answer, for example because it is frozen.
+    /// If the server does not answer in time, for example because it is frozen.
     pub fn metric(&self, name: &str) -> Option<f64> {
-        let text = self
-            .try_metrics()
-            .unwrap_or_else(|why| panic!("no metrics from {self}: {why}"));
-        metrics::value(&text, name)
+        let deadline = Instant::now() + START_DEADLINE;
+        loop {
+            match self.try_metrics() {
+                Ok(text) => return metrics::value(&text, name),
+                // One answer may be late on a busy machine.
+                Err(why) if Instant::now() > deadline => panic!("no metrics from {self}: {why}"),
+                Err(_) => thread::sleep(Duration::from_millis(20)),
+            }
+        }
     }
 
     /// Waits until a metric is as `is_wanted` says, for what the server does some time after it answered.
