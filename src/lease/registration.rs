@@ -7,6 +7,7 @@
 //!                              └── a new lease, the keys put again ───┘
 //!
 //!  withdraw, or dropping the Registration: the lease is revoked, and with it the keys go
+//!  another cluster in the place of its own: it stays Lost, and its states end
 //! ```
 
 use std::fmt;

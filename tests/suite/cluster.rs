@@ -6,7 +6,7 @@ use anyetcd::EtcdError;
 use anyetcd::message::MemberAdd;
 use etcd_process::Cluster;
 
-use super::{World, eventually};
+use super::{World, eventually, unless_in_doubt};
 
 /// A cluster takes no new member before its members have been connected for 5 s; the client waits for that.
 const SETTLED: Duration = Duration::from_secs(60);
@@ -62,13 +62,10 @@ pub(crate) async fn a_learner_is_added_hands_calls_on_and_is_promoted_once_it_is
     // As soon as it votes the two have to agree on everything, and one of them has only just begun: they may be without a
     // leader for a while, and the answer to the promotion may be lost.
     let promote = async || match client.cluster().member_promote(learner).await {
-        Ok(promoted) => {
-            assert!(promoted.members.iter().all(|member| !member.is_learner));
-            None
-        }
         Err(error) if error.etcd() == Some(EtcdError::MemberNotLearner) => Some(()),
-        Err(error) => {
-            assert!(error.is_retry_safe() || error.is_outcome_unknown(), "{error:?}");
+        promoted => {
+            let members = unless_in_doubt(promoted)?.members;
+            assert!(members.iter().all(|member| !member.is_learner));
             None
         }
     };

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use anyetcd::Runtime as _;
+use anyetcd::{Result, Runtime as _};
 
 /// What has not happened by then does not happen.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -25,6 +25,21 @@ pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
         }
         assert!(runtime.now() < deadline, "it did not happen: {what}");
         pause(Duration::from_millis(20)).await;
+    }
+}
+
+/// What a call has brought; `None` if it failed in a way after which a client may try again, or has to find out.
+///
+/// # Panics
+///
+/// If it failed in another way.
+pub(crate) fn unless_in_doubt<T>(result: Result<T>) -> Option<T> {
+    match result {
+        Ok(brought) => Some(brought),
+        Err(error) => {
+            assert!(error.is_retry_safe() || error.is_outcome_unknown(), "{error:?}");
+            None
+        }
     }
 }
 

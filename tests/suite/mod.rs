@@ -24,7 +24,7 @@ use std::time::Duration;
 use anyetcd::Runtime as _;
 use etcd_process::Dialect;
 
-pub(crate) use eventually::{eventually, pause};
+pub(crate) use eventually::{eventually, pause, unless_in_doubt};
 pub(crate) use proxy::Proxy;
 pub(crate) use world::World;
 
