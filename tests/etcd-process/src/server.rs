@@ -148,15 +148,10 @@ impl Server {
     ///
     /// If the server does not answer in time, for example because it is frozen.
     pub fn metric(&self, name: &str) -> Option<f64> {
-        let deadline = Instant::now() + START_DEADLINE;
-        loop {
-            match self.try_metrics() {
-                Ok(text) => return metrics::value(&text, name),
-                // One answer may be late on a busy machine.
-                Err(why) if Instant::now() > deadline => panic!("no metrics from {self}: {why}"),
-                Err(_) => thread::sleep(Duration::from_millis(20)),
-            }
-        }
+        // One answer may be late on a busy machine.
+        let text = within(START_DEADLINE, || self.try_metrics());
+        let text = text.unwrap_or_else(|why| panic!("no metrics from {self}: {why}"));
+        metrics::value(&text, name)
     }
 
     /// Waits until a metric is as `is_wanted` says, for what the server does some time after it answered.
@@ -165,15 +160,13 @@ impl Server {
     ///
     /// If that does not happen in time.
     pub fn wait_for_metric(&self, name: &str, is_wanted: impl Fn(f64) -> bool) -> f64 {
-        let deadline = Instant::now() + START_DEADLINE;
-        loop {
-            let value = self.metric(name);
-            match value {
-                Some(value) if is_wanted(value) => return value,
-                _ if Instant::now() > deadline => panic!("{name} of {self} stayed at {value:?}"),
-                _ => thread::sleep(Duration::from_millis(20)),
-            }
-        }
+        let value = within(START_DEADLINE, || {
+            let value = metrics::value(&self.try_metrics()?, name);
+            value
+                .filter(|value| is_wanted(*value))
+                .ok_or_else(|| format!("stayed at {value:?}"))
+        });
+        value.unwrap_or_else(|why| panic!("{name} of {self}: {why}"))
     }
 
     /// Stops it with SIGSTOP: its sockets stay open and accept connections, and nothing answers. Returns once it has
@@ -345,15 +338,12 @@ impl Server {
     ///
     /// If it has not in time.
     pub(crate) fn wait_for_cluster_version(&self, at_most: Duration) {
-        let deadline = Instant::now() + at_most;
-        loop {
-            match http::get(self.peer_port.number(), "/version") {
-                Ok((200, body)) if !body.contains("not_decided") => return,
-                // Nor need it be able to answer in time, on a busy machine.
-                _ if Instant::now() < deadline => thread::sleep(Duration::from_millis(20)),
-                answer => panic!("{self} tells no version of its cluster: {answer:?}"),
-            }
-        }
+        // Nor need it be able to answer at once, on a busy machine.
+        let told = within(at_most, || match http::get(self.peer_port.number(), "/version") {
+            Ok((200, body)) if !body.contains("not_decided") => Ok(()),
+            answer => Err(format!("{answer:?}")),
+        });
+        told.unwrap_or_else(|answer| panic!("{self} tells no version of its cluster: {answer}"));
     }
 
     /// The text of `/metrics`, from the port that stays plain HTTP whatever the client port speaks.
@@ -388,6 +378,17 @@ impl Server {
             flag("logger", &"zap"),
         ];
         fixed.into_iter().chain(self.builder.own_args())
+    }
+}
+
+/// Asks until there is an answer, or, when the time is over, why there is none.
+fn within<T>(time: Duration, mut ask: impl FnMut() -> Result<T, String>) -> Result<T, String> {
+    let deadline = Instant::now() + time;
+    loop {
+        match ask() {
+            Err(_) if Instant::now() < deadline => thread::sleep(Duration::from_millis(20)),
+            answer => return answer,
+        }
     }
 }
 
