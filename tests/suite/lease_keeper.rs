@@ -153,14 +153,17 @@ pub(crate) async fn a_lease_outlives_cut_connections(world: World) {
 pub(crate) async fn a_lease_of_five_seconds_outlives_a_restart_that_takes_two(world: World) {
     let mut server = world.own_server();
     let client = World::client_of(&server);
-    // Nothing is promised of a restart for which a busy machine takes longer.
-    for _ in 0..10 {
-        if restart_under_a_lease(&mut server, &client).await <= SECOND * 5 / 2 {
+    // Nothing is promised of a restart for which a busy machine takes too long.
+    for _ in 0..20 {
+        if restart_under_a_lease(&mut server, &client).await <= LONGEST_RESTART {
             return;
         }
     }
-    panic!("no restart takes two seconds here");
+    panic!("no restart takes less than {LONGEST_RESTART:?} here");
 }
+
+/// Two seconds, as long as a busy machine may take for them: a lease of five, renewed right before, has two left then.
+const LONGEST_RESTART: Duration = Duration::from_secs(3);
 
 /// Returns how long the server was away; unless that was too long, the lease outlived it.
 async fn restart_under_a_lease(server: &mut Server, client: &Client) -> Duration {
@@ -180,7 +183,7 @@ async fn restart_under_a_lease(server: &mut Server, client: &Client) -> Duration
     pause((SECOND * 3 / 2).saturating_sub(killed_at.elapsed())).await;
     server.restart();
     let away = killed_at.elapsed();
-    if away <= SECOND * 5 / 2 {
+    if away <= LONGEST_RESTART {
         let alive = states.next().await;
         assert!(matches!(alive, Some(LeaseState::Alive { .. })), "{alive:?}, away for {away:?}");
         pause(6 * SECOND).await;
