@@ -77,6 +77,10 @@ impl Told {
         for line in serde_json::Deserializer::from_slice(&data).into_iter::<Value>() {
             let result = &line.unwrap()["result"];
             let number = |value: &Value| value.as_str().map_or(0, |text| text.parse().unwrap());
+            // The last that was asked for: from here on, the watches are the ones compared.
+            if result["canceled"] == true {
+                self.all.clear();
+            }
             let says_nothing_else = ["created", "canceled", "events"]
                 .iter()
                 .all(|name| result[name].is_null());
