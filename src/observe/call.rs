@@ -5,7 +5,7 @@ use std::future::IntoFuture;
 
 use etcd_core::error::{Error, Result, Timeout, TimeoutPhase};
 use etcd_core::key::KeyRange;
-use etcd_core::machine::{Observation, ObservationStatus, ObservationStep};
+use etcd_core::machine::{BufferLimits, Observation, ObservationStatus, ObservationStep};
 use etcd_core::runtime::BoxFuture;
 
 use super::Observe;
@@ -27,7 +27,14 @@ pub struct ObserveCall {
     client: Client,
     keys: KeyRange,
     has_prev_kv: bool,
+    backlog: BufferLimits,
 }
+
+/// How much may lie untaken unless something else is said.
+const BACKLOG: BufferLimits = BufferLimits {
+    events: 1 << 20,
+    bytes: 1 << 28,
+};
 
 impl ObserveCall {
     pub(crate) fn new(client: Client, keys: KeyRange) -> Self {
@@ -35,6 +42,7 @@ impl ObserveCall {
             client,
             keys,
             has_prev_kv: false,
+            backlog: BACKLOG,
         }
     }
 
@@ -42,6 +50,17 @@ impl ObserveCall {
     /// kept in memory for that; otherwise, only its keys are.
     pub fn prev_kv(mut self) -> Self {
         self.has_prev_kv = true;
+        self
+    }
+
+    /// How many changes may lie untaken for [`caught_up`](Observe::caught_up) to receive more; one item is always received. Beyond
+    /// that, it fails with [`BacklogFull`](etcd_core::error::WatchError::BacklogFull), and nothing is lost. By default 1,048,576
+    /// events and 256 MiB.
+    ///
+    /// Nothing else receives changes before they are asked for: the watch they come from buffers what
+    /// [`BufferLimits::default`] allows, and waits then.
+    pub fn backlog_limits(mut self, limits: BufferLimits) -> Self {
+        self.backlog = limits;
         self
     }
 
@@ -72,7 +91,7 @@ impl ObserveCall {
                 }
             }
         };
-        Ok(Observe::new(self.client, machine, first))
+        Ok(Observe::new(self.client, machine, first, self.backlog))
     }
 }
 

@@ -201,7 +201,7 @@ impl ObserveLeader {
     ///
     /// # Errors
     ///
-    /// As [`Observe::caught_up`].
+    /// As [`Observe::caught_up`]. After [`BacklogFull`](WatchError::BacklogFull), call it again.
     pub async fn caught_up(&mut self) -> Result<i64> {
         let caught_up = self.observe.caught_up().await;
         self.take_received();

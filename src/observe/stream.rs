@@ -1,6 +1,5 @@
 //! A range, read and then followed, as a stream.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::{IntoFuture, poll_fn};
 use std::pin::Pin;
@@ -9,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use etcd_core::error::{Error, ErrorKind, Result, WatchError};
 use etcd_core::key::KeyRange;
-use etcd_core::machine::{Observation, ObservationStatus, ObservationStep, Observed};
+use etcd_core::machine::{Backlog, BufferLimits, Observation, ObservationStatus, ObservationStep, Observed};
 use etcd_core::message::GetResponse;
 use etcd_core::runtime::BoxFuture;
 use futures_core::Stream;
@@ -69,7 +68,7 @@ pub struct Observe {
     work: Option<Work>,
     watch: Option<Watch>,
     /// What was received and not taken.
-    received: VecDeque<Observed>,
+    received: Backlog,
     /// What ended it and was not taken.
     end: Option<Error>,
     catch_up: Arc<CatchUp>,
@@ -85,14 +84,16 @@ enum Work {
 
 impl Observe {
     /// Goes on from what was read first.
-    pub(super) fn new(client: Client, machine: Observation, first: Observed) -> Self {
+    pub(super) fn new(client: Client, machine: Observation, first: Observed, limits: BufferLimits) -> Self {
+        let mut received = Backlog::new(limits);
+        received.push(first);
         let catch_up = Arc::new(CatchUp::new(client.clone(), machine.keys().clone()));
         Self {
             client,
             machine,
             work: None,
             watch: None,
-            received: VecDeque::from([first]),
+            received,
             end: None,
             catch_up,
             watches: 0,
@@ -136,8 +137,9 @@ impl Observe {
     ///
     /// # Errors
     ///
-    /// What ends a read of the range; a timeout if it takes longer than calls of the client may; what ends the observation,
-    /// which then comes next as well.
+    /// What ends a read of the range; a timeout if it takes longer than calls of the client may;
+    /// [`BacklogFull`](WatchError::BacklogFull) if more lies untaken by then than
+    /// [may](super::ObserveCall::backlog_limits); what ends the observation, which then comes next as well.
     pub async fn caught_up(&mut self) -> Result<i64> {
         let catch_up = self.catch_up.clone();
         catch_up.run(self).await
@@ -149,7 +151,7 @@ impl Observe {
 
     /// What was received before and not taken, one by one.
     pub(super) fn take_received(&mut self) -> Option<Observed> {
-        self.received.pop_front()
+        self.received.pop()
     }
 
     /// What waits until this, or a copy of it, has seen everything.
@@ -273,8 +275,11 @@ impl Follower for Observe {
 
     fn poll_seen(&mut self, goal: Goal, cx: &mut Context<'_>) -> Poll<Result<()>> {
         while !goal.is_seen(self.revision(), self.key_count()) {
+            if self.received.is_full() {
+                return Poll::Ready(Err(WatchError::BacklogFull.into()));
+            }
             match ready!(self.poll_observed(cx)) {
-                Some(Ok(observed)) => self.received.push_back(observed),
+                Some(Ok(observed)) => self.received.push(observed),
                 Some(Err(error)) => {
                     self.end = Some(error.clone());
                     return Poll::Ready(Err(error));

@@ -204,6 +204,7 @@ behaviours! {
     observe {
         a_snapshot_comes_first_and_then_every_change,
         an_observer_that_caught_up_has_what_there_is,
+        what_is_received_and_not_taken_is_bounded_and_not_lost,
         a_compaction_while_nothing_is_heard_is_bridged_by_synthetic_events,
         an_observer_outlives_restarts,
         a_mirror_shows_what_was_written_before_it_was_synced,

@@ -1,9 +1,14 @@
 //! Ranges that are read and then followed.
 
 use std::collections::BTreeMap;
+use std::future::IntoFuture;
 
+use anyetcd::error::WatchError;
 use anyetcd::message::EventType;
-use anyetcd::{Client, KeyValue, Mirror, ObservationStatus, Observe, Observed, Put, Txn, prefix};
+use anyetcd::{BufferLimits, Client, ErrorKind, KeyValue, Mirror, ObservationStatus, Observe, Observed, Put, Txn, prefix};
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
 
 use super::proxy::Proxy;
 use super::{World, eventually};
@@ -51,7 +56,7 @@ impl Follower {
     /// Takes all there is to be taken now.
     async fn catch_up(&mut self, observe: &mut Observe) {
         observe.caught_up().await.unwrap();
-        while let Some(next) = futures_util::FutureExt::now_or_never(observe.try_next()) {
+        while let Some(next) = observe.try_next().now_or_never() {
             self.apply(next.unwrap().unwrap());
         }
         assert_eq!(self.revision, observe.revision());
@@ -112,6 +117,32 @@ pub(crate) async fn an_observer_that_caught_up_has_what_there_is(world: World) {
         assert_eq!(follower.state, read(client, &range).await, "round {round}");
     }
     assert_eq!(follower.synthetic, 0);
+}
+
+pub(crate) async fn what_is_received_and_not_taken_is_bounded_and_not_lost(world: World) {
+    let (client, key) = (&world.client, world.key("k"));
+    let limits = BufferLimits { events: 1000, bytes: usize::MAX };
+    let mut observe = client.observe(key.as_str()).backlog_limits(limits).await.unwrap();
+    assert!(matches!(observe.try_next().await.unwrap(), Some(Observed::Snapshot { .. })));
+    // A server tells a watch that lies behind of a thousand revisions at a time.
+    for _ in 0..22 {
+        let puts = (0..50).map(|_| client.put(key.as_str(), "v").into_future());
+        join_all(puts).await.into_iter().for_each(|put| drop(put.unwrap()));
+    }
+    let mut versions = Vec::new();
+    let mut take = |observe: &mut Observe| {
+        while let Some(next) = observe.try_next().now_or_never() {
+            if let Observed::Changes { events, is_synthetic: false, .. } = next.unwrap().unwrap() {
+                versions.extend(events.iter().map(|event| event.kv.version));
+            }
+        }
+    };
+    let error = observe.caught_up().await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Watch(WatchError::BacklogFull)), "{error}");
+    take(&mut observe);
+    observe.caught_up().await.unwrap();
+    take(&mut observe);
+    assert!(versions.iter().copied().eq(1..=1100), "{versions:?}");
 }
 
 pub(crate) async fn a_compaction_while_nothing_is_heard_is_bridged_by_synthetic_events(world: World) {

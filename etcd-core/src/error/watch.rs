@@ -26,6 +26,11 @@ pub enum WatchError {
         /// The first revision of which the watch has not told.
         position: i64,
     },
+    /// What an observer has received reached its limit before it had caught up, because none of it was taken.
+    ///
+    /// Nothing is lost: take it, and catch up again.
+    #[error("more was received than may lie untaken; take it, and catch up again")]
+    BacklogFull,
     /// Whether everything was seen cannot be known: the server answers when it is asked, but before it has sent what it
     /// speaks of (etcd before 3.4.25 and 3.5.8, its issue 15220), or cannot be asked.
     #[error("this server cannot say how far the watch has got")]

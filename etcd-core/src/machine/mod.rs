@@ -23,6 +23,7 @@
 //! | [`Pager`] | what the next page of a large range is, and how large |
 //! | [`WatchConnection`] | for all watches of one connection: when to create them, from which revision, what of the answers is theirs, when to begin anew |
 //! | [`BatchBuffer`] | what a watch may hold that nobody has taken yet |
+//! | [`Backlog`] | what an observer may hold that nobody has taken yet |
 //! | [`SnapshotVerifier`] | whether a snapshot arrived as it was sent |
 
 mod backoff;
@@ -42,7 +43,7 @@ pub use cluster_guard::ClusterGuard;
 pub use endpoint_ring::EndpointRing;
 pub use leader_observation::{ElectionLeader, LeaderObservation, ObservedLeader};
 pub use lease_keeper::{KeeperStep, LeaseKeeper, LeaseKey, LeaseState};
-pub use observation::{Observation, ObservationStatus, ObservationStep, Observed};
+pub use observation::{Backlog, Observation, ObservationStatus, ObservationStep, Observed};
 pub use pager::{FIRST_PAGE_KEYS, MAX_PAGE_KEYS, PAGE_BYTES, Pager};
 pub use session::{Credentials, Session, TokenGeneration};
 pub use snapshot::{SnapshotProgress, SnapshotVerifier};

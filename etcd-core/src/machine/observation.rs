@@ -24,6 +24,7 @@
 //! A read may find the range just as it was told, at a later revision: [`Observation::handle_agreement`]. What that means for
 //! what is told next stands in `held.rs`.
 
+mod backlog;
 mod held;
 mod known;
 mod terms;
@@ -31,6 +32,7 @@ mod terms;
 use std::sync::Arc;
 use std::time::Instant;
 
+pub use self::backlog::Backlog;
 use self::held::Held;
 use self::known::Known;
 pub use self::terms::{ObservationStatus, ObservationStep, Observed};

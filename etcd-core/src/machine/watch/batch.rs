@@ -70,7 +70,7 @@ impl EventBatch {
 }
 
 /// About how much memory an event takes: its keys and values, and itself.
-pub(super) fn event_bytes(event: &Event) -> usize {
+pub(in crate::machine) fn event_bytes(event: &Event) -> usize {
     let pair = |kv: &KeyValue| kv.key.len() + kv.value.len();
     size_of::<Event>() + pair(&event.kv) + event.prev_kv.as_ref().map_or(0, pair)
 }

@@ -61,6 +61,7 @@ mod token;
 mod watched;
 
 pub use batch::EventBatch;
+pub(super) use batch::event_bytes;
 pub use buffer::{BatchBuffer, BufferLimits, BufferPolicy, Offered, Taken};
 pub use connection::WatchConnection;
 pub use terms::{ConnectionStatus, WatchId, WatchMode, WatchOrigin, WatchOutput, WatchStep, WatchTimes};
