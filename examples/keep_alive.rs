@@ -50,7 +50,7 @@ async fn work(lease: &Lease) -> anyetcd::Result<()> {
 /// The key comes back if its lease is lost.
 async fn stay_registered(client: &Client) -> anyetcd::Result<()> {
     let registration = client
-        .lease(Duration::from_secs(3))
+        .lease(Duration::from_secs(10))
         .register([Put::new("keep_alive/service", "10.0.0.1:8080")])
         .await?;
     let mut states = registration.states();

@@ -104,7 +104,8 @@ pub(crate) async fn mirror(soak: &Soak, client: Client) {
         client.get(keys()).await.unwrap().kvs,
         "the server has something else"
     );
-    assert!(matches!(mirror.status(), ObservationStatus::Following));
+    let follows = || matches!(mirror.status(), ObservationStatus::Following);
+    soak.until("the mirror follows", follows).await;
 }
 
 /// What it shows, which is all up to its own revision and up to `synced`.

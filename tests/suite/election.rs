@@ -10,7 +10,10 @@ use futures_util::future::{Either, join, select};
 use super::World;
 
 /// Long enough for a server to write the key of a waiter: given up just then, it would leave the key to its lease.
-const ENOUGH_TO_QUEUE: Duration = Duration::from_secs(3);
+const ENOUGH_TO_QUEUE: Duration = Duration::from_secs(5);
+
+/// Long enough for a server to notice that a candidate has gone, and to take its key away.
+const ENOUGH_TO_LEAVE: Duration = Duration::from_secs(15);
 
 async fn lease(client: &Client) -> i64 {
     client.leases().grant(600).await.unwrap().id
@@ -124,21 +127,35 @@ pub(crate) async fn the_next_candidate_leads_when_the_leaders_lease_ends(world: 
 }
 
 pub(crate) async fn a_dropped_candidate_leaves_the_line(world: World) {
-    let name = world.key("e");
+    for attempt in 0..3 {
+        if leaves_the_line(&world, &world.key(&format!("e{attempt}"))).await {
+            return;
+        }
+    }
+    panic!("no candidate that was dropped has left the line");
+}
+
+/// Whether a candidate that is dropped leaves the line. Dropped just when its key was written, it may leave the key to its lease.
+async fn leaves_the_line(world: &World, name: &str) -> bool {
     let (first, second) = (lease(&world.client).await, lease(&world.client).await);
-    win(&world, &name, first, "first").await;
+    win(world, name, first, "first").await;
     {
-        let waiting = world.client.elections().campaign(&name, second, "second").into_future();
-        match select(waiting, pin!(until_candidates(&world, &name, 2))).await {
+        let waiting = world.client.elections().campaign(name, second, "second").into_future();
+        match select(waiting, pin!(until_candidates(world, name, 2))).await {
             Either::Left((won, _)) => panic!("another one leads: {won:?}"),
             Either::Right(((), waiting)) => drop(waiting),
         }
     }
-    until_candidates(&world, &name, 1).await;
-    assert_eq!(leader(&world, &name).await.as_deref(), Some("first"));
+    let left = pin!(until_candidates(world, name, 1));
+    let has_left = matches!(
+        select(left, pin!(World::pause(ENOUGH_TO_LEAVE))).await,
+        Either::Left(_)
+    );
+    assert_eq!(leader(world, name).await.as_deref(), Some("first"));
     for lease in [first, second] {
         world.client.leases().revoke(lease).await.unwrap();
     }
+    has_left
 }
 
 pub(crate) async fn a_campaign_that_is_not_won_in_time_is_given_up(world: World) {

@@ -1,5 +1,8 @@
 //! Much at once: large values, large answers, many calls.
 
+use std::future::IntoFuture;
+use std::time::Duration;
+
 use anyetcd::{Client, ErrorKind, EtcdError, prefix};
 use futures_channel::oneshot;
 use futures_util::future::{join, join_all};
@@ -94,11 +97,17 @@ pub(crate) async fn a_write_whose_answer_is_too_large_leaves_its_outcome_open(wo
 }
 
 pub(crate) async fn a_thousand_calls_at_once_are_each_answered(world: World) {
+    // Their time begins when all are made, and they share the connections.
+    const FOR_ALL: Duration = Duration::from_secs(60);
     let puts = join_all((0..500).map(|number| {
         let key = world.key(&format!("{number:03}"));
-        world.client.put(key, number.to_string()).into_future()
+        let put = world.client.put(key, number.to_string());
+        put.timeout(FOR_ALL).into_future()
     }));
-    let gets = join_all((0..500).map(|_| world.client.get(prefix(world.key(""))).count_only().into_future()));
+    let gets = join_all((0..500).map(|_| {
+        let get = world.client.get(prefix(world.key(""))).count_only();
+        get.timeout(FOR_ALL).into_future()
+    }));
     let (puts, gets) = join(puts, gets).await;
     for answer in puts {
         answer.unwrap();
@@ -108,7 +117,7 @@ pub(crate) async fn a_thousand_calls_at_once_are_each_answered(world: World) {
     }
     let answers = join_all((0..1000).map(|number| {
         let key = world.key(&format!("{:03}", number % 500));
-        world.client.get(key).into_future()
+        world.client.get(key).timeout(FOR_ALL).into_future()
     }));
     for (answer, number) in answers.await.into_iter().zip(0..) {
         let answer = answer.unwrap();

@@ -22,15 +22,14 @@ pub(crate) fn run_piped(
     // Its ends of the pipe go with it, or the output would never end.
     drop(command);
     let lines = lines_of(output);
+    let mut ended = None;
     loop {
-        match lines.recv_timeout(IDLE) {
-            Ok(line) => on_line(&line?)?,
-            Err(RecvTimeoutError::Timeout) => {
-                if let Some(status) = child.try_wait()? {
-                    return Ok(status);
-                }
-            }
-            Err(RecvTimeoutError::Disconnected) => return child.wait(),
+        match (lines.recv_timeout(IDLE), ended) {
+            (Ok(line), _) => on_line(&line?)?,
+            // What it printed last may be on its way for a while after its end.
+            (Err(RecvTimeoutError::Timeout), None) => ended = child.try_wait()?,
+            (Err(RecvTimeoutError::Timeout), Some(status)) => return Ok(status),
+            (Err(RecvTimeoutError::Disconnected), _) => return child.wait(),
         }
     }
 }

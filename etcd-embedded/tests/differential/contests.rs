@@ -88,8 +88,7 @@ impl Run {
             14 if !self.waiting.is_empty() => {
                 let number = self.generator.below(self.waiting.len() as u64);
                 let gone = self.waiting.remove(usize::try_from(number).unwrap());
-                gone.connection.shutdown(std::net::Shutdown::Both).unwrap();
-                self.pair.here.close(gone.here);
+                self.give_up(&gone);
             }
             _ => self.ask(&Put::new("elsewhere", "")),
         }
@@ -125,6 +124,16 @@ impl Run {
             there,
             connection: stream,
         });
+    }
+
+    /// Ends a call from outside. Its server deletes the key that it waits with, if need be one that was put anew meanwhile: that
+    /// is over before anything else happens.
+    fn give_up(&mut self, call: &Waiting) {
+        let handled = "grpc_server_handled_total";
+        let before = self.pair.server.metric(handled).unwrap_or_default();
+        call.connection.shutdown(std::net::Shutdown::Both).unwrap();
+        self.pair.server.wait_for_metric(handled, |count| count > before);
+        self.pair.here.close(call.here);
     }
 
     /// The key of a lease's candidate, as it is now.

@@ -14,10 +14,16 @@ pub fn compare(plan: Plan) {
     let mut pair = Pair::start(plan);
     let watch = Ask::at("/v3/watch", &Watch::from(WatchCreate::new(..).prev_kv()));
     let mut watch = Stream::open(&mut pair, &watch, &watch);
+    // What is put goes over another connection.
+    watch.compare(&mut pair);
     let mut generator = Generator::new(plan.seed);
     for number in 0..plan.steps {
         pair.step();
         let ask = step(&mut generator, pair.revision);
+        if ask.path == Compact::RPC.paths[0] {
+            // The pair before an event is looked up when the event is told.
+            watch.compare(&mut pair);
+        }
         pair.ask(&ask);
         if number % 100 == 0 {
             watch.compare(&mut pair);
