@@ -53,10 +53,11 @@ impl ObserveCall {
         self
     }
 
-    /// How many changes may lie untaken for [`caught_up`](Observe::caught_up) to receive more; one item is always received. Beyond
-    /// that, it fails with [`BacklogFull`](etcd_core::error::WatchError::BacklogFull), and nothing is lost. By default 1,048,576
+    /// How many changes [`caught_up`](Observe::caught_up) may receive that nobody takes. Once they reach a limit before it is done, it
+    /// fails with [`BacklogFull`](etcd_core::error::WatchError::BacklogFull), and nothing is lost. By default 1,048,576
     /// events and 256 MiB.
     ///
+    /// The last item received may go beyond a limit, by all there is in one message, or, after a compaction, in the range.
     /// Nothing else receives changes before they are asked for: the watch they come from buffers what
     /// [`BufferLimits::default`] allows, and waits then.
     pub fn backlog_limits(mut self, limits: BufferLimits) -> Self {

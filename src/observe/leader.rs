@@ -13,8 +13,10 @@ use etcd_core::rpc::Request;
 use etcd_core::runtime::BoxFuture;
 use futures_core::Stream;
 
+use super::catch_up::Follower;
+use super::goal::Goal;
 use super::{Observe, ObserveCall};
-use crate::Client;
+use crate::{Client, WatchHandle};
 
 /// An observation of an election's leader that begins when it is awaited. Made by
 /// [`Elections::observe`](crate::Elections::observe).
@@ -48,7 +50,9 @@ impl ObserveLeaderCall {
             machine,
             last: None,
         };
-        this.take_received();
+        if let Some(candidates) = this.observe.take_received() {
+            this.machine.handle_observed(candidates);
+        }
         Ok(this)
     }
 }
@@ -201,11 +205,11 @@ impl ObserveLeader {
     ///
     /// # Errors
     ///
-    /// As [`Observe::caught_up`]. After [`BacklogFull`](WatchError::BacklogFull), call it again.
+    /// What ends a read of the candidates; a timeout if it takes longer than calls of the client may; what ends the observation,
+    /// which then comes next as well.
     pub async fn caught_up(&mut self) -> Result<i64> {
-        let caught_up = self.observe.caught_up().await;
-        self.take_received();
-        caught_up
+        let catch_up = self.observe.catch_up();
+        catch_up.run(self).await
     }
 
     async fn take_next(&mut self) -> Result<()> {
@@ -214,11 +218,26 @@ impl ObserveLeader {
             None => Err(WatchError::Canceled.into()),
         }
     }
+}
 
-    fn take_received(&mut self) {
-        while let Some(observed) = self.observe.take_received() {
+impl Follower for ObserveLeader {
+    fn key_count(&self) -> usize {
+        self.observe.key_count()
+    }
+
+    fn poll_seen(&mut self, goal: Goal, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        while let Some(observed) = ready!(self.observe.poll_towards(goal, cx))? {
             self.machine.handle_observed(observed);
         }
+        Poll::Ready(Ok(()))
+    }
+
+    fn watches(&self) -> u64 {
+        self.observe.watches()
+    }
+
+    fn watch_handle(&self) -> Option<WatchHandle> {
+        self.observe.watch_handle()
     }
 }
 

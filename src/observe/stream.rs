@@ -138,8 +138,9 @@ impl Observe {
     /// # Errors
     ///
     /// What ends a read of the range; a timeout if it takes longer than calls of the client may;
-    /// [`BacklogFull`](WatchError::BacklogFull) if more lies untaken by then than
-    /// [may](super::ObserveCall::backlog_limits); what ends the observation, which then comes next as well.
+    /// [`BacklogFull`](WatchError::BacklogFull) if as much lies untaken by then as
+    /// [may](super::ObserveCall::backlog_limits), which is everything up to [`revision`](Self::revision): take it, and call
+    /// this again; what ends the observation, which then comes next as well.
     pub async fn caught_up(&mut self) -> Result<i64> {
         let catch_up = self.catch_up.clone();
         catch_up.run(self).await
@@ -162,6 +163,33 @@ impl Observe {
     /// How it is doing, for those who ask its watch themselves.
     pub(super) fn status_but_of_watch(&self) -> ObservationStatus {
         self.machine.status()
+    }
+
+    /// What comes next until `goal` is seen, and nothing once it is.
+    pub(super) fn poll_towards(
+        &mut self,
+        goal: Goal,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Observed>>> {
+        if self.has_seen(goal) {
+            self.machine.handle_agreement(goal.revision);
+            return Poll::Ready(Ok(None));
+        }
+        match ready!(self.poll_observed(cx)) {
+            Some(Ok(observed)) => Poll::Ready(Ok(Some(observed))),
+            Some(Err(error)) => {
+                self.end = Some(error.clone());
+                Poll::Ready(Err(error))
+            }
+            None => {
+                let end = self.end.clone();
+                Poll::Ready(Err(end.unwrap_or_else(|| WatchError::Canceled.into())))
+            }
+        }
+    }
+
+    fn has_seen(&self, goal: Goal) -> bool {
+        goal.is_seen(self.revision(), self.key_count())
     }
 
     /// What comes next, beyond what was received before.
@@ -274,21 +302,15 @@ impl Follower for Observe {
     }
 
     fn poll_seen(&mut self, goal: Goal, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        while !goal.is_seen(self.revision(), self.key_count()) {
-            if self.received.is_full() {
+        loop {
+            if self.received.is_full() && !self.has_seen(goal) {
                 return Poll::Ready(Err(WatchError::BacklogFull.into()));
             }
-            match ready!(self.poll_observed(cx)) {
-                Some(Ok(observed)) => self.received.push(observed),
-                Some(Err(error)) => {
-                    self.end = Some(error.clone());
-                    return Poll::Ready(Err(error));
-                }
-                None => return Poll::Ready(Err(WatchError::Canceled.into())),
+            match ready!(self.poll_towards(goal, cx))? {
+                Some(observed) => self.received.push(observed),
+                None => return Poll::Ready(Ok(())),
             }
         }
-        self.machine.handle_agreement(goal.revision);
-        Poll::Ready(Ok(()))
     }
 
     fn watches(&self) -> u64 {

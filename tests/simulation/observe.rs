@@ -27,6 +27,7 @@ struct Told {
     views: usize,
     caught_up: usize,
     cut_off: usize,
+    backlogs: usize,
 }
 
 /// A run of everything, with as many observers and then as many mirrors.
@@ -96,6 +97,7 @@ fn run(trial: &Trial, observers: usize, mirrors: usize) -> Told {
             _ => {}
         }
     }
+    told.backlogs = lines.iter().map(|line| line.backlogs.get()).sum();
     told
 }
 
@@ -110,6 +112,7 @@ fn runs(count: u64, pace: Pace, members: usize, observers: usize, mirrors: usize
         all.views += told.views;
         all.caught_up += told.caught_up;
         all.cut_off += told.cut_off;
+        all.backlogs += told.backlogs;
     });
     all_happened(
         count,
@@ -119,6 +122,7 @@ fn runs(count: u64, pace: Pace, members: usize, observers: usize, mirrors: usize
             ("views", all.views),
             ("caught up", all.caught_up),
             ("cut off", all.cut_off),
+            ("backlogs full", all.backlogs),
         ],
     );
 }

@@ -12,6 +12,9 @@ use super::World;
 /// Long enough for a server to write the key of a waiter: given up just then, it would leave the key to its lease.
 const ENOUGH_TO_QUEUE: Duration = Duration::from_secs(5);
 
+/// Long enough, unless the machine is very busy, for a server to notice that it has written the key of a candidate.
+const ENOUGH_TO_SETTLE: Duration = Duration::from_millis(300);
+
 /// Long enough for a server to notice that a candidate has gone, and to take its key away.
 const ENOUGH_TO_LEAVE: Duration = Duration::from_secs(15);
 
@@ -143,7 +146,10 @@ async fn leaves_the_line(world: &World, name: &str) -> bool {
         let waiting = world.client.elections().campaign(name, second, "second").into_future();
         match select(waiting, pin!(until_candidates(world, name, 2))).await {
             Either::Left((won, _)) => panic!("another one leads: {won:?}"),
-            Either::Right(((), waiting)) => drop(waiting),
+            Either::Right(((), waiting)) => {
+                World::pause(ENOUGH_TO_SETTLE).await;
+                drop(waiting);
+            }
         }
     }
     let left = pin!(until_candidates(world, name, 1));

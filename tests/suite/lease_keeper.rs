@@ -159,7 +159,7 @@ pub(crate) async fn a_lease_of_five_seconds_outlives_a_restart_that_takes_two(wo
             return;
         }
     }
-    panic!("no restart leaves {ENOUGH_TO_RENEW:?} of five seconds here");
+    panic!("it lives on after no restart, or none leaves {ENOUGH_TO_RENEW:?} of five seconds here");
 }
 
 /// What the lease has to have left after the restart: the client tries each second at least.

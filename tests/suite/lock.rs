@@ -13,6 +13,9 @@ use super::World;
 /// Long enough for a server to write the key of a waiter: given up just then, it would leave the key to its lease.
 const ENOUGH_TO_QUEUE: Duration = Duration::from_secs(5);
 
+/// Long enough, unless the machine is very busy, for a server to notice that it has written the key of a waiter.
+const ENOUGH_TO_SETTLE: Duration = Duration::from_millis(300);
+
 /// Long enough for a server to notice that a waiter has gone, and to take its key away.
 const ENOUGH_TO_LEAVE: Duration = Duration::from_secs(15);
 
@@ -122,7 +125,10 @@ async fn leaves_the_line(world: &World, name: &str) -> bool {
         let waiting = world.client.locks().lock(name, waiter).into_future();
         match select(waiting, pin!(until_contenders(world, name, 2))).await {
             Either::Left((got, _)) => panic!("the lock is taken: {got:?}"),
-            Either::Right(((), waiting)) => drop(waiting),
+            Either::Right(((), waiting)) => {
+                World::pause(ENOUGH_TO_SETTLE).await;
+                drop(waiting);
+            }
         }
     }
     let left = pin!(until_contenders(world, name, 1));

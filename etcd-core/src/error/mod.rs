@@ -104,7 +104,7 @@ pub enum ErrorKind {
     /// A snapshot did not arrive as it is on the server.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
-    /// A watch ended.
+    /// A watch ended, or does not do what it was asked for.
     #[error(transparent)]
     Watch(#[from] WatchError),
     /// The lease that this depended on is lost.

@@ -1,6 +1,6 @@
-//! Why a watch ended.
+//! Why a watch ended, or does not do what it was asked for.
 
-/// A watch that cannot go on by itself.
+/// What a watch, or an observation, cannot do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WatchError {
@@ -26,10 +26,10 @@ pub enum WatchError {
         /// The first revision of which the watch has not told.
         position: i64,
     },
-    /// What an observer has received reached its limit before it had caught up, because none of it was taken.
+    /// What an observer has received, and nobody has taken, reached its limit before it had caught up.
     ///
-    /// Nothing is lost: take it, and catch up again.
-    #[error("more was received than may lie untaken; take it, and catch up again")]
+    /// The observation goes on, and nothing is lost: take it, and catch up again.
+    #[error("as much was received as may lie untaken; take it, and catch up again")]
     BacklogFull,
     /// Whether everything was seen cannot be known: the server answers when it is asked, but before it has sent what it
     /// speaks of (etcd before 3.4.25 and 3.5.8, its issue 15220), or cannot be asked.

@@ -1,6 +1,7 @@
 //! A consumer of an observation.
 
-use anyetcd::{Observe, Observed};
+use anyetcd::error::WatchError;
+use anyetcd::{ErrorKind, Observe, Observed};
 use etcd_guarantees::ObserverRecorder;
 use futures_util::FutureExt;
 
@@ -83,13 +84,30 @@ impl Follower<'_> {
             .trial
             .within(self.trial.pace.patience, observe.caught_up())
             .await;
-        // It may be given up, and it may fail while servers cannot be reached; what would end the observation comes next.
-        let Some(Ok(revision)) = caught_up else { return };
+        let revision = match caught_up {
+            Some(Ok(revision)) => revision,
+            Some(Err(error)) if matches!(error.kind(), ErrorKind::Watch(WatchError::BacklogFull)) => {
+                return self.take_backlog(observe);
+            }
+            // It may be given up, and it may fail while servers cannot be reached; what would end the observation comes next.
+            _ => return,
+        };
         while let Some(next) = observe.try_next().now_or_never() {
             self.take_next(next);
         }
         self.record.caught_up(world.now(), revision, written);
         self.line.caught_up.set(revision);
+    }
+
+    /// All that fills it lies ready.
+    fn take_backlog(&self, observe: &mut Observe) {
+        assert!(self.wish.tight, "it has room for everything");
+        let received = observe.revision();
+        while self.line.told.get() < received {
+            let next = observe.try_next().now_or_never();
+            self.take_next(next.expect("it was received"));
+        }
+        self.line.backlogs.set(self.line.backlogs.get() + 1);
     }
 
     fn take_next(&self, next: anyetcd::Result<Option<Observed>>) {

@@ -16,6 +16,8 @@ pub(super) struct Line {
     pub(super) told: Cell<i64>,
     /// The revision that it has caught up with last, by its own word.
     pub(super) caught_up: Cell<i64>,
+    /// How often as much lay untaken as may.
+    pub(super) backlogs: Cell<usize>,
     is_following: Cell<bool>,
     /// What a mirror shows, and what its readers were told of last.
     shown: RefCell<Vec<KeyValue>>,

@@ -1,6 +1,6 @@
 //! What is observed.
 
-use anyetcd::{Client, KeyRange, ObserveCall, Put, Txn, prefix};
+use anyetcd::{BufferLimits, Client, KeyRange, ObserveCall, Put, Txn, prefix};
 use etcd_embedded::sim::World;
 
 use crate::trial::{KEYS, Trial};
@@ -8,12 +8,19 @@ use crate::trial::{KEYS, Trial};
 /// More keys than a page has.
 const MANY: u64 = 200;
 
+const TIGHT: BufferLimits = BufferLimits {
+    events: 2,
+    bytes: 1 << 20,
+};
+
 /// What one consumer asks for.
 #[derive(Clone, Debug)]
 pub(super) struct Wish {
     pub(super) keys: KeyRange,
     pub(super) prev_kv: bool,
     pub(super) slow: bool,
+    /// Hardly anything may lie untaken.
+    pub(super) tight: bool,
 }
 
 impl Wish {
@@ -29,12 +36,18 @@ impl Wish {
             },
             prev_kv: world.random(2) == 0,
             slow: world.random(3) == 0,
+            tight: world.random(3) == 0,
         }
     }
 
     pub(super) fn observe(&self, client: &Client) -> ObserveCall {
         let call = client.observe(self.keys.clone());
-        if self.prev_kv { call.prev_kv() } else { call }
+        let call = if self.prev_kv { call.prev_kv() } else { call };
+        if self.tight {
+            call.backlog_limits(TIGHT)
+        } else {
+            call
+        }
     }
 }
 

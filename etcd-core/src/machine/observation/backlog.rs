@@ -8,8 +8,8 @@ use crate::machine::watch::event_bytes;
 
 /// Holds what was received of a range and not taken.
 ///
-/// A snapshot is always held, whatever its size: nothing can be made of what comes after it without it. Of the changes, it is for
-/// whoever receives them to stop once [`is_full`](Self::is_full).
+/// It takes everything; whoever receives is to stop once it [`is_full`](Self::is_full). A snapshot does not fill it, whatever its
+/// size: nothing can be made of what comes after it without it.
 #[derive(Debug)]
 pub struct Backlog {
     limits: BufferLimits,
