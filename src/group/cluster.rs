@@ -8,6 +8,9 @@ use crate::Call;
 group! {
     /// Members of the cluster. Made by [`Client::cluster`](crate::Client::cluster).
     ///
+    /// Of changes that follow each other at once, servers were seen to drop the later one without an answer (etcd's issue 14040). It
+    /// ends with a timeout then; look at the members, and ask again.
+    ///
     /// ```no_run
     /// # async fn example(client: &anyetcd::Client) -> anyetcd::Result<()> {
     /// let added = client.cluster().member_add(["http://10.0.0.4:2380"]).learner().await?;
