@@ -1,22 +1,11 @@
 //! The server's elections.
 
-use std::pin::pin;
-use std::time::Duration;
-
 use anyetcd::message::LeaderKey;
-use anyetcd::{Client, Compare, ErrorKind, EtcdError, Put, Txn, prefix};
-use futures_util::future::{Either, join, select};
+use anyetcd::{Client, Compare, ErrorKind, EtcdError, Put, Txn};
+use futures_util::future::join;
 
 use super::World;
-
-/// Long enough for a server to write the key of a waiter: given up just then, it would leave the key to its lease.
-const ENOUGH_TO_QUEUE: Duration = Duration::from_secs(5);
-
-/// Long enough, unless the machine is very busy, for a server to notice that it has written the key of a candidate.
-const ENOUGH_TO_SETTLE: Duration = Duration::from_millis(300);
-
-/// Long enough for a server to notice that a candidate has gone, and to take its key away.
-const ENOUGH_TO_LEAVE: Duration = Duration::from_secs(15);
+use super::line::{ENOUGH_TO_QUEUE, leaves_when_dropped, until_in_line};
 
 async fn lease(client: &Client) -> i64 {
     client.leases().grant(600).await.unwrap().id
@@ -36,12 +25,6 @@ async fn leader(world: &World, name: &str) -> Option<String> {
 async fn win(world: &World, name: &str, lease: i64, value: &str) -> LeaderKey {
     let won = world.client.elections().campaign(name, lease, value);
     won.await.unwrap().leader
-}
-
-/// Waits until `count` lead or wait for it.
-async fn until_candidates(world: &World, name: &str, count: i64) {
-    let keys = prefix(format!("{name}/"));
-    World::until(async || world.client.get(keys.clone()).count_only().await.unwrap().count == count).await;
 }
 
 pub(crate) async fn the_only_candidate_leads_until_it_resigns(world: World) {
@@ -103,7 +86,7 @@ pub(crate) async fn the_next_candidate_leads_when_the_leader_resigns(world: Worl
     let (first, second) = (lease(&world.client).await, lease(&world.client).await);
     let won = win(&world, &name, first, "first").await;
     let resign = async {
-        until_candidates(&world, &name, 2).await;
+        until_in_line(&world, &name, 2).await;
         assert_eq!(leader(&world, &name).await.as_deref(), Some("first"));
         world.client.elections().resign(won.clone()).await.unwrap();
     };
@@ -121,7 +104,7 @@ pub(crate) async fn the_next_candidate_leads_when_the_leaders_lease_ends(world: 
     let (first, second) = (lease(&world.client).await, lease(&world.client).await);
     win(&world, &name, first, "first").await;
     let revoke = async {
-        until_candidates(&world, &name, 2).await;
+        until_in_line(&world, &name, 2).await;
         world.client.leases().revoke(first).await.unwrap();
     };
     join(win(&world, &name, second, "second"), revoke).await;
@@ -131,32 +114,19 @@ pub(crate) async fn the_next_candidate_leads_when_the_leaders_lease_ends(world: 
 
 pub(crate) async fn a_dropped_candidate_leaves_the_line(world: World) {
     for attempt in 0..3 {
-        if leaves_the_line(&world, &world.key(&format!("e{attempt}"))).await {
+        if a_candidate_leaves(&world, &world.key(&format!("e{attempt}"))).await {
             return;
         }
     }
     panic!("no candidate that was dropped has left the line");
 }
 
-/// Whether a candidate that is dropped leaves the line. Dropped just when its key was written, it may leave the key to its lease.
-async fn leaves_the_line(world: &World, name: &str) -> bool {
+/// Whether a candidate that is dropped leaves the line, and the lead where it was.
+async fn a_candidate_leaves(world: &World, name: &str) -> bool {
     let (first, second) = (lease(&world.client).await, lease(&world.client).await);
     win(world, name, first, "first").await;
-    {
-        let waiting = world.client.elections().campaign(name, second, "second").into_future();
-        match select(waiting, pin!(until_candidates(world, name, 2))).await {
-            Either::Left((won, _)) => panic!("another one leads: {won:?}"),
-            Either::Right(((), waiting)) => {
-                World::pause(ENOUGH_TO_SETTLE).await;
-                drop(waiting);
-            }
-        }
-    }
-    let left = pin!(until_candidates(world, name, 1));
-    let has_left = matches!(
-        select(left, pin!(World::pause(ENOUGH_TO_LEAVE))).await,
-        Either::Left(_)
-    );
+    let waiting = world.client.elections().campaign(name, second, "second").into_future();
+    let has_left = leaves_when_dropped(world, name, waiting).await;
     assert_eq!(leader(world, name).await.as_deref(), Some("first"));
     for lease in [first, second] {
         world.client.leases().revoke(lease).await.unwrap();
@@ -172,7 +142,7 @@ pub(crate) async fn a_campaign_that_is_not_won_in_time_is_given_up(world: World)
     let error = late.timeout(ENOUGH_TO_QUEUE).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Timeout(_)), "{error:?}");
     assert!(error.is_outcome_unknown());
-    until_candidates(&world, &name, 1).await;
+    until_in_line(&world, &name, 1).await;
     for lease in [first, second] {
         world.client.leases().revoke(lease).await.unwrap();
     }

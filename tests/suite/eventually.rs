@@ -1,6 +1,6 @@
 //! Waiting for what happens some time later.
 
-use std::future::Future;
+use std::future::{Future, IntoFuture};
 use std::time::Duration;
 
 use anyetcd::{Result, Runtime as _};
@@ -41,6 +41,18 @@ pub(crate) fn unless_in_doubt<T>(result: Result<T>) -> Option<T> {
             None
         }
     }
+}
+
+/// What a write brings to a cluster that may be electing another leader. It has to be one that may be made twice.
+pub(crate) async fn written<T, F: IntoFuture<Output = Result<T>>>(
+    what: &str,
+    mut write: impl FnMut() -> F,
+) -> T {
+    eventually(what, || {
+        let write = write();
+        async { unless_in_doubt(write.await) }
+    })
+    .await
 }
 
 /// Lets time pass.

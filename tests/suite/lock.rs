@@ -1,32 +1,15 @@
 //! The server's locks.
 
-use std::pin::pin;
-use std::time::Duration;
-
 use anyetcd::message::LockResponse;
 use anyetcd::{Client, ErrorKind, EtcdError, Result, prefix};
 use etcd_process::Dialect;
-use futures_util::future::{Either, join, select};
+use futures_util::future::join;
 
 use super::World;
-
-/// Long enough for a server to write the key of a waiter: given up just then, it would leave the key to its lease.
-const ENOUGH_TO_QUEUE: Duration = Duration::from_secs(5);
-
-/// Long enough, unless the machine is very busy, for a server to notice that it has written the key of a waiter.
-const ENOUGH_TO_SETTLE: Duration = Duration::from_millis(300);
-
-/// Long enough for a server to notice that a waiter has gone, and to take its key away.
-const ENOUGH_TO_LEAVE: Duration = Duration::from_secs(15);
+use super::line::{ENOUGH_TO_QUEUE, leaves_when_dropped, until_in_line};
 
 async fn lease(client: &Client) -> i64 {
     client.leases().grant(600).await.unwrap().id
-}
-
-/// Waits until `count` hold the lock or wait for it.
-async fn until_contenders(world: &World, name: &str, count: i64) {
-    let keys = prefix(format!("{name}/"));
-    World::until(async || world.client.get(keys.clone()).count_only().await.unwrap().count == count).await;
 }
 
 /// Whether the lock's key exists, which is what holding it means.
@@ -76,14 +59,14 @@ pub(crate) async fn a_lock_goes_to_the_next_in_line_when_it_is_released(world: W
         let held = locks.lock(&name, leases[1]).await.unwrap();
         assert!(!is_held(&world, &first).await, "two held the lock");
         // The third came later, and still waits.
-        until_contenders(&world, &name, 2).await;
+        until_in_line(&world, &name, 2).await;
         locks.unlock(&held.key).await.unwrap();
         held
     };
     let third = async {
-        until_contenders(&world, &name, 2).await;
+        until_in_line(&world, &name, 2).await;
         let release = async {
-            until_contenders(&world, &name, 3).await;
+            until_in_line(&world, &name, 3).await;
             locks.unlock(&first.key).await.unwrap();
         };
         join(locks.lock(&name, leases[2]).into_future(), release).await.0.unwrap()
@@ -100,7 +83,7 @@ pub(crate) async fn a_lock_goes_on_when_the_lease_that_holds_it_ends(world: Worl
     let (holder, waiter) = (lease(&world.client).await, lease(&world.client).await);
     let first = world.client.locks().lock(&name, holder).await.unwrap();
     let revoke = async {
-        until_contenders(&world, &name, 2).await;
+        until_in_line(&world, &name, 2).await;
         world.client.leases().revoke(holder).await.unwrap();
     };
     let (second, ()) = join(world.client.locks().lock(&name, waiter).into_future(), revoke).await;
@@ -110,32 +93,19 @@ pub(crate) async fn a_lock_goes_on_when_the_lease_that_holds_it_ends(world: Worl
 
 pub(crate) async fn a_dropped_waiter_leaves_the_line(world: World) {
     for attempt in 0..3 {
-        if leaves_the_line(&world, &world.key(&format!("l{attempt}"))).await {
+        if a_waiter_leaves(&world, &world.key(&format!("l{attempt}"))).await {
             return;
         }
     }
     panic!("no waiter that was dropped has left the line");
 }
 
-/// Whether a waiter that is dropped leaves the line. Dropped just when its key was written, it may leave the key to its lease.
-async fn leaves_the_line(world: &World, name: &str) -> bool {
+/// Whether a waiter that is dropped leaves the line, and the lock where it was.
+async fn a_waiter_leaves(world: &World, name: &str) -> bool {
     let (holder, waiter) = (lease(&world.client).await, lease(&world.client).await);
     let held = world.client.locks().lock(name, holder).await.unwrap();
-    {
-        let waiting = world.client.locks().lock(name, waiter).into_future();
-        match select(waiting, pin!(until_contenders(world, name, 2))).await {
-            Either::Left((got, _)) => panic!("the lock is taken: {got:?}"),
-            Either::Right(((), waiting)) => {
-                World::pause(ENOUGH_TO_SETTLE).await;
-                drop(waiting);
-            }
-        }
-    }
-    let left = pin!(until_contenders(world, name, 1));
-    let has_left = matches!(
-        select(left, pin!(World::pause(ENOUGH_TO_LEAVE))).await,
-        Either::Left(_)
-    );
+    let second = world.client.locks().lock(name, waiter).into_future();
+    let has_left = leaves_when_dropped(world, name, second).await;
     assert!(is_held(world, &held).await);
     for lease in [holder, waiter] {
         world.client.leases().revoke(lease).await.unwrap();
@@ -162,7 +132,7 @@ pub(crate) async fn a_lock_that_is_not_free_in_time_is_given_up(world: World) {
         assert!(matches!(error.kind(), ErrorKind::Timeout(_)), "{error:?}");
         // Its key was written, and is taken back a moment later.
         assert!(error.is_outcome_unknown());
-        until_contenders(&world, &name, 1).await;
+        until_in_line(&world, &name, 1).await;
     }
     assert!(is_held(&world, &held).await);
     for lease in [holder, waiter] {
@@ -186,7 +156,7 @@ pub(crate) async fn a_waiter_whose_lease_ends_does_not_get_the_lock(world: World
     let (holder, waiter) = (lease(&world.client).await, lease(&world.client).await);
     let held = world.client.locks().lock(&name, holder).await.unwrap();
     let lose = async {
-        until_contenders(&world, &name, 2).await;
+        until_in_line(&world, &name, 2).await;
         world.client.leases().revoke(waiter).await.unwrap();
         world.client.locks().unlock(&held.key).await.unwrap();
     };

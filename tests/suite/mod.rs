@@ -14,6 +14,7 @@
 //! starts its own ([`World::own_server`]).
 
 mod eventually;
+mod line;
 #[allow(dead_code)] // the soak uses the rest
 mod proxy;
 mod world;
@@ -24,7 +25,7 @@ use std::time::Duration;
 use anyetcd::Runtime as _;
 use etcd_process::Dialect;
 
-pub(crate) use eventually::{eventually, pause, unless_in_doubt};
+pub(crate) use eventually::{eventually, pause, unless_in_doubt, written};
 pub(crate) use proxy::Proxy;
 pub(crate) use world::World;
 

@@ -11,7 +11,7 @@ use etcd_process::Cluster;
 use super::auth::{LOGINS, tokens_expire, with_auth};
 use super::watch::{events, next, values};
 use super::watch_fallback::ENOUGH_TO_FALL_BACK;
-use super::{Proxy, Server, World, eventually, unless_in_doubt};
+use super::{Proxy, Server, World, eventually, written};
 
 /// Notices silence after 1.5 s.
 fn impatient(urls: &[&str]) -> Client {
@@ -172,10 +172,7 @@ pub(crate) async fn a_member_without_a_leader_is_left_for_one_that_has_one(world
     let client = impatient(&urls);
     let mut watch = client.watch("k").await.unwrap();
     // Guarded, so that it may be tried again: one that failed may have been applied.
-    eventually("a put succeeds", || async {
-        unless_in_doubt(client.put("k", "0").if_absent().await)
-    })
-    .await;
+    written("a put", || client.put("k", "0").if_absent()).await;
     assert!(are_numbered_from(&events(&mut watch, 1).await, 0));
     cluster.member_mut(1).kill();
     cluster.member_mut(2).kill();
