@@ -80,6 +80,10 @@ fn what_ends_it_while_it_catches_up_is_told_to_whoever_takes_what_comes_next() {
         };
         let (caught_up, ()) = join(observe.caught_up(), later).await;
         assert_eq!(caught_up.unwrap_err().etcd(), Some(EtcdError::PermissionDenied));
+        // It is over, even if the range could be read again, and whoever asks once more is told why.
+        auth.user_grant_role("bob", "reader").await.unwrap();
+        let again = observe.caught_up().await;
+        assert_eq!(again.unwrap_err().etcd(), Some(EtcdError::PermissionDenied));
         let next = observe.try_next().await;
         assert_eq!(next.unwrap_err().etcd(), Some(EtcdError::PermissionDenied));
         assert_eq!(observe.try_next().await.unwrap(), None);
